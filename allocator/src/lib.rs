@@ -1,0 +1,1 @@
+//! Hierarchical DRF allocator and the trait to replace it

@@ -1,0 +1,1 @@
+//! mesos-local, mesos-execute and the other tools

@@ -1,0 +1,1 @@
+//! Leader election and detection, replicated log, state storage

@@ -1,0 +1,1 @@
+//! Scheduler and executor drivers: what a framework links

@@ -1,0 +1,1 @@
+//! Small real frameworks and small real actors

@@ -1,0 +1,16 @@
+//! Processes that every node runs: `metrics`, `help`, `version`, `__processes__`.
+
+mod help;
+mod metrics;
+mod processes;
+mod version;
+
+use crate::Node;
+
+pub(crate) fn spawn_all(node: &Node) {
+    // A fresh node has no process that could hold one of these ids.
+    let _ = node.spawn("metrics", metrics::MetricsProcess);
+    let _ = node.spawn("help", help::HelpProcess);
+    let _ = node.spawn("version", version::VersionProcess);
+    let _ = node.spawn("__processes__", processes::ProcessesProcess);
+}

@@ -1,0 +1,72 @@
+//! Actors with PIDs that speak protobuf over HTTP.
+//!
+//! # Purpose
+//! A process (actor) has a name on a node and an inbox. Messages are protobufs that travel as
+//! `POST /<id>/<full name>` and are answered `202 Accepted` before they are handled. The same
+//! processes run over sockets and threads ([`real`]) or in a deterministic simulator ([`sim`]).
+//!
+//! # Non-goals
+//! No request/response on the wire, no delivery guarantees beyond "at most once, in order on one
+//! connection", no supervision trees, no registry across nodes: protocols above bring their own.
+//!
+//! # Map
+//! - [`Process`], [`Routes`], [`Ctx`]: what an actor is, serves and may do
+//! - [`Pid`], [`Envelope`], [`Handle`]: names, messages, typed local calls
+//! - [`Node`]: a runtime as a value
+//! - [`http`]: requests and responses as processes see them
+//! - [`disk`], [`subprocess`]: the operating system behind a seam
+//! - [`real`], [`sim`]: the two drivers
+//! - [`metrics`]: counters and gauges
+//!
+//! # Example
+//! ```
+//! use libprocess::{Ctx, Help, Process, Routes, http::{Request, Response}};
+//!
+//! struct Greeter { greeted: u64 }
+//!
+//! impl Process for Greeter {
+//!     fn routes(routes: &mut Routes<Self>) {
+//!         routes.get("/hello", Help::new("Greets", ""), Self::hello);
+//!     }
+//! }
+//!
+//! impl Greeter {
+//!     fn hello(&mut self, _request: Request, _cx: &mut Ctx<Self>) -> Response {
+//!         self.greeted += 1;
+//!         Response::ok("text/plain", format!("hello number {}", self.greeted))
+//!     }
+//! }
+//! ```
+
+mod builtin;
+mod ctx;
+pub mod disk;
+mod driver;
+mod envelope;
+mod handle;
+pub mod http;
+mod inbox;
+pub mod metrics;
+mod node;
+mod pid;
+mod process;
+pub mod real;
+mod routes;
+mod runner;
+pub mod sim;
+pub mod subprocess;
+mod table;
+mod time;
+
+pub use ctx::{Ctx, Timer};
+pub use driver::LinkMode;
+pub use envelope::Envelope;
+pub use handle::{Gone, Handle};
+pub use node::{Node, NodeConfig, SchemaCheck, SpawnError};
+pub use pid::{Pid, PidError};
+pub use process::Process;
+pub use routes::{Help, Routes, message_names};
+pub use time::Time;
+
+pub use slog;
+pub use uuid::Uuid;

@@ -1,0 +1,338 @@
+//! A runtime as a value: address, process table, clock, randomness and transport.
+
+use std::net::SocketAddrV4;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::time::Duration;
+
+use futures::channel::oneshot;
+
+use crate::driver::{Driver, LinkMode};
+use crate::http::{Request, Response};
+use crate::inbox::Inbox;
+use crate::metrics::Metrics;
+use crate::runner::Runner;
+use crate::table::{Entry, Table};
+use crate::{Envelope, Handle, Pid, Process, Routes, Time};
+
+/// Checks a message's body by its full name before it is decoded: the place for rules that the
+/// decoder does not know, such as required fields. The error text goes to the log.
+pub type SchemaCheck = fn(&str, &[u8]) -> Result<(), String>;
+
+/// What a node knows of itself besides its transport.
+#[derive(Clone)]
+pub struct NodeConfig {
+    /// Id of the process that plain HTTP requests without a known receiver go to.
+    pub delegate: Option<String>,
+    /// Checks messages before they are decoded.
+    pub schema: SchemaCheck,
+    /// What `/version` answers.
+    pub version: serde_json::Value,
+    /// Where the node and its processes log.
+    pub log: slog::Logger,
+}
+
+impl Default for NodeConfig {
+    fn default() -> Self {
+        Self {
+            delegate: None,
+            schema: |_, _| Ok(()),
+            version: serde_json::json!({"version": env!("CARGO_PKG_VERSION")}),
+            log: slog::Logger::root(slog::Discard, slog::o!()),
+        }
+    }
+}
+
+/// A node: one address under which processes run. Cloning gives another handle to the same node.
+#[derive(Clone)]
+pub struct Node {
+    inner: Arc<Inner>,
+}
+
+/// A node that may be gone; for drivers, which the node owns.
+#[derive(Clone)]
+pub(crate) struct WeakNode(Weak<Inner>);
+
+impl WeakNode {
+    pub(crate) fn upgrade(&self) -> Option<Node> {
+        self.0.upgrade().map(|inner| Node { inner })
+    }
+}
+
+struct Inner {
+    address: SocketAddrV4,
+    config: NodeConfig,
+    table: Mutex<Table>,
+    metrics: Metrics,
+    driver: OnceLock<Arc<dyn Driver>>,
+}
+
+/// A process could not be started.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SpawnError {
+    /// A process of that id is running.
+    #[error("process id '{0}' is taken")]
+    Taken(String),
+}
+
+impl Node {
+    pub(crate) fn new(address: SocketAddrV4, config: NodeConfig) -> Self {
+        let inner = Inner {
+            address,
+            config,
+            table: Mutex::default(),
+            metrics: Metrics::default(),
+            driver: OnceLock::new(),
+        };
+        Self {
+            inner: Arc::new(inner),
+        }
+    }
+
+    /// Connects the node to its driver and starts the built-in processes. Called once.
+    pub(crate) fn start(&self, driver: Arc<dyn Driver>) {
+        self.inner.driver.get_or_init(|| driver);
+        crate::builtin::spawn_all(self);
+    }
+
+    pub(crate) fn downgrade(&self) -> WeakNode {
+        WeakNode(Arc::downgrade(&self.inner))
+    }
+
+    #[expect(
+        clippy::expect_used,
+        reason = "both drivers call start before they hand a node out"
+    )]
+    pub(crate) fn driver(&self) -> &Arc<dyn Driver> {
+        self.inner
+            .driver
+            .get()
+            .expect("a node is started before use")
+    }
+
+    /// The address that PIDs of this node carry.
+    pub fn address(&self) -> SocketAddrV4 {
+        self.inner.address
+    }
+
+    /// The PID of `id` on this node, whether it runs or not.
+    pub fn pid(&self, id: &str) -> Pid {
+        Pid::new(id, self.inner.address)
+    }
+
+    /// The node's logger.
+    pub fn log(&self) -> &slog::Logger {
+        &self.inner.config.log
+    }
+
+    /// The node's configuration.
+    pub fn config(&self) -> &NodeConfig {
+        &self.inner.config
+    }
+
+    /// The node's metrics, served at `/metrics/snapshot`.
+    pub fn metrics(&self) -> &Metrics {
+        &self.inner.metrics
+    }
+
+    /// The node's time.
+    pub fn now(&self) -> Time {
+        self.driver().now()
+    }
+
+    /// A future that is ready after `delay` of the node's time.
+    pub fn sleep(&self, delay: Duration) -> impl Future<Output = ()> + Send + use<> {
+        let (sender, receiver) = oneshot::channel::<()>();
+        self.driver().arm(delay, Box::new(move || drop(sender)));
+        async move {
+            let _ = receiver.await;
+        }
+    }
+
+    /// Starts `process` under `id`.
+    ///
+    /// # Errors
+    /// [`SpawnError::Taken`] while a process of that id runs.
+    pub fn spawn<P: Process>(&self, id: &str, process: P) -> Result<Handle<P>, SpawnError> {
+        let me = self.pid(id);
+        let inbox = Inbox::new();
+        let routes = Arc::new(Routes::<P>::build());
+        {
+            let mut table = self.table();
+            if table.entries.contains_key(id) {
+                return Err(SpawnError::Taken(id.to_owned()));
+            }
+            let entry = Entry {
+                mail: inbox.clone(),
+                help: routes.help.clone(),
+                waiters: Vec::new(),
+            };
+            table.entries.insert(me.id_arc().clone(), entry);
+        }
+        let runner = Runner::new(process, self.clone(), me.clone(), inbox.clone(), routes);
+        inbox.attach(self.driver().host(Box::new(runner)));
+        Ok(Handle::new(me, inbox))
+    }
+
+    /// Starts `process` under the next free `prefix(N)`; N counts from 1 for each prefix.
+    pub fn spawn_numbered<P: Process>(&self, prefix: &str, process: P) -> Handle<P> {
+        let mut process = Some(process);
+        loop {
+            let id = self.table().number(prefix);
+            if self.table().mail(&id).is_none()
+                && let Some(process) = process.take()
+                && let Ok(handle) = self.spawn(&id, process)
+            {
+                return handle;
+            }
+        }
+    }
+
+    /// Asks a local process to stop: at once, dropping what is queued (`inject`), or after it.
+    pub fn terminate(&self, pid: &Pid, inject: bool) {
+        if pid.address() == self.inner.address
+            && let Some(mail) = self.mail(pid.id())
+        {
+            mail.terminate(inject);
+        }
+    }
+
+    /// Ready when the local process is gone; at once when there is none.
+    pub fn wait(&self, pid: &Pid) -> impl Future<Output = ()> + Send + use<> {
+        let (sender, receiver) = oneshot::channel();
+        if let Some(entry) = self.table().entries.get_mut(pid.id()) {
+            entry.waiters.push(sender);
+        }
+        async move {
+            let _ = receiver.await;
+        }
+    }
+
+    /// Delivers a message: to a mailbox of this node, or through the transport. A message to a
+    /// local process that does not exist is dropped.
+    pub fn post(&self, envelope: Envelope) {
+        if envelope.to.is_empty() {
+            return;
+        }
+        if envelope.to.address() == self.inner.address {
+            self.deliver(envelope);
+        } else {
+            self.driver().transmit(envelope);
+        }
+    }
+
+    /// Puts a message into a local mailbox; false when no such process takes it (404).
+    pub(crate) fn deliver(&self, envelope: Envelope) -> bool {
+        match self.mail(envelope.to.id()) {
+            Some(mail) => mail.message(envelope),
+            None => false,
+        }
+    }
+
+    pub(crate) fn check_schema(&self, name: &str, body: &[u8]) -> Result<(), String> {
+        (self.inner.config.schema)(name, body)
+    }
+
+    pub(crate) fn link(&self, linker: &Pid, to: &Pid, mode: LinkMode) {
+        if to.is_empty() {
+            return;
+        }
+        let mut table = self.table();
+        if to.address() != self.inner.address {
+            table.link_remote(linker.id_arc(), to);
+            drop(table);
+            self.driver().connect(to.address(), mode);
+        } else if !table.link_local(linker.id_arc(), to.id_arc())
+            && let Some(mail) = table.mail(linker.id())
+        {
+            drop(table);
+            mail.exited(to.clone());
+        }
+    }
+
+    /// The persistent connection to `peer` broke: every link over it gets its event.
+    pub(crate) fn connection_lost(&self, peer: SocketAddrV4) {
+        let lost = self.table().lost(peer);
+        for (mail, pid) in lost {
+            mail.exited(pid);
+        }
+    }
+
+    /// A process of this node has ended.
+    pub(crate) fn forget(&self, pid: &Pid) {
+        let removed = self.table().remove(pid.id_arc());
+        for mail in removed.linkers {
+            mail.exited(pid.clone());
+        }
+        for waiter in removed.waiters {
+            let _ = waiter.send(());
+        }
+    }
+
+    /// Serves a plain HTTP request: receiver by the path's first segment, else the delegate.
+    pub fn http(&self, mut request: Request) -> impl Future<Output = Response> + Send + use<> {
+        let (sender, receiver) = oneshot::channel();
+        let refused = self.route_request(&mut request).and_then(|mail| {
+            if mail.http(request, sender) {
+                Ok(())
+            } else {
+                Err(Response::status(404))
+            }
+        });
+        async move {
+            match refused {
+                Err(response) => response,
+                // The process ended with the request in its queue, or dropped it.
+                Ok(()) => receiver.await.unwrap_or_else(|_| Response::status(500)),
+            }
+        }
+    }
+
+    fn route_request(
+        &self,
+        request: &mut Request,
+    ) -> Result<Arc<dyn crate::inbox::Mail>, Response> {
+        if !request.path.starts_with('/') {
+            return Err(Response::bad_request("request path must start with '/'"));
+        }
+        if request.path.contains("/..") {
+            return Err(Response::status(404));
+        }
+        if let Some(id) = request.receiver()
+            && let Some(mail) = self.mail(&id)
+        {
+            return Ok(mail);
+        }
+        let delegate = self
+            .inner
+            .config
+            .delegate
+            .as_ref()
+            .ok_or_else(|| Response::status(404))?;
+        request.path = match request.path.as_str() {
+            "/" => format!("/{delegate}"),
+            path => format!("/{delegate}{path}"),
+        };
+        self.mail(delegate).ok_or_else(|| Response::status(404))
+    }
+
+    /// The ids of the processes that run on this node, sorted.
+    pub fn processes(&self) -> Vec<String> {
+        self.table()
+            .entries
+            .keys()
+            .map(|id| id.to_string())
+            .collect()
+    }
+
+    pub(crate) fn mail(&self, id: &str) -> Option<Arc<dyn crate::inbox::Mail>> {
+        self.table().mail(id)
+    }
+
+    /// No panic can happen while the table is half-changed, so poison is ignored.
+    pub(crate) fn table(&self) -> MutexGuard<'_, Table> {
+        self.inner
+            .table
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,1 @@
+//! The real driver: actix hosts processes, tokio drives sockets and timers.

@@ -1,0 +1,1 @@
+//! The simulator: virtual time, one ordered queue, seeded randomness, faults as rules.

@@ -1,0 +1,1 @@
+//! The master: offers a cluster's resources to frameworks

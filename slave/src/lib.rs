@@ -1,0 +1,1 @@
+//! The slave: runs the tasks that frameworks launch on its host
