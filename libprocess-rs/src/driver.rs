@@ -62,4 +62,6 @@ pub(crate) trait Driver: Send + Sync + 'static {
     fn spawn(&self, future: BoxFuture<'static, ()>);
     fn disk(&self) -> Arc<dyn Disk>;
     fn subprocesses(&self) -> Arc<dyn Subprocesses>;
+    /// Ends the node: connections break, processes run no more.
+    fn close(&self) {}
 }

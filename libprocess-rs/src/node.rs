@@ -315,6 +315,12 @@ impl Node {
         self.mail(delegate).ok_or_else(|| Response::status(404))
     }
 
+    /// Ends the node at once, as if its OS process had died: connections break, no process runs any
+    /// more.
+    pub fn close(&self) {
+        self.driver().close();
+    }
+
     /// The ids of the processes that run on this node, sorted.
     pub fn processes(&self) -> Vec<String> {
         self.table()

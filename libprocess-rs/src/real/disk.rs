@@ -1,0 +1,227 @@
+//! The real disk: one thread for each node that does operations in the order they were asked for,
+//! so that what an actor wrote first is durable first.
+
+use std::fs;
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Sender, channel};
+
+use bytes::Bytes;
+use futures::channel::oneshot;
+
+use crate::disk::{Disk, DiskError, DiskFuture, FileInfo};
+
+type Job = Box<dyn FnOnce() + Send>;
+
+/// Handle to the thread; it ends when the last handle is dropped.
+pub(crate) struct RealDisk {
+    jobs: Sender<Job>,
+}
+
+impl RealDisk {
+    pub(crate) fn start() -> std::io::Result<Self> {
+        let (jobs, queue) = channel::<Job>();
+        std::thread::Builder::new()
+            .name("disk".to_owned())
+            .spawn(move || queue.into_iter().for_each(|job| job()))?;
+        Ok(Self { jobs })
+    }
+
+    fn submit<T: Send + 'static>(
+        &self,
+        operation: &'static str,
+        path: &Path,
+        work: impl FnOnce(&Path) -> std::io::Result<T> + Send + 'static,
+    ) -> DiskFuture<T> {
+        let (sender, receiver) = oneshot::channel();
+        let (target, wanted) = (path.to_owned(), path.to_owned());
+        let job = Box::new(move || {
+            let _ = sender.send(work(&target));
+        });
+        // A thread that is gone shows as a cancelled receiver.
+        let _ = self.jobs.send(job);
+        Box::pin(async move {
+            let gone = || Err(std::io::Error::other("the disk thread is gone"));
+            let done = receiver.await.unwrap_or_else(|_| gone());
+            done.map_err(|source| DiskError { operation, path: wanted, source })
+        })
+    }
+}
+
+fn parent(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    }
+}
+
+fn sync_dir(path: &Path) -> std::io::Result<()> {
+    fs::File::open(path)?.sync_all()
+}
+
+fn replace(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    fs::create_dir_all(parent(path))?;
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let temporary = parent(path).join(format!(".{name}.tmp"));
+    let mut file = fs::File::create(&temporary)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    fs::rename(&temporary, path)?;
+    sync_dir(parent(path))
+}
+
+fn append(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let fresh = !path.exists();
+    fs::create_dir_all(parent(path))?;
+    let mut file = fs::OpenOptions::new().append(true).create(true).open(path)?;
+    file.write_all(bytes)?;
+    file.sync_data()?;
+    if fresh { sync_dir(parent(path)) } else { Ok(()) }
+}
+
+fn remove(path: &Path) -> std::io::Result<()> {
+    let removed = match fs::symlink_metadata(path) {
+        Ok(info) if info.is_dir() => fs::remove_dir_all(path),
+        Ok(_) => fs::remove_file(path),
+        Err(error) => Err(error),
+    };
+    match removed {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        other => other,
+    }
+}
+
+fn info(path: PathBuf, meta: &fs::Metadata) -> FileInfo {
+    FileInfo {
+        path,
+        size: meta.size(),
+        mode: meta.mode(),
+        nlink: meta.nlink(),
+        uid: meta.uid(),
+        gid: meta.gid(),
+        mtime_secs: meta.mtime(),
+    }
+}
+
+fn list(path: &Path) -> std::io::Result<Vec<FileInfo>> {
+    let mut entries = Vec::new();
+    for entry in fs::read_dir(path)? {
+        let entry = entry?;
+        // A file that vanishes meanwhile is no entry; a dangling link is shown as itself.
+        let meta = fs::metadata(entry.path()).or_else(|_| entry.metadata());
+        if let Ok(meta) = meta {
+            entries.push(info(entry.path(), &meta));
+        }
+    }
+    entries.sort_by(|a, b| a.path.cmp(&b.path));
+    Ok(entries)
+}
+
+fn read_at(path: &Path, offset: u64, length: usize) -> std::io::Result<Bytes> {
+    let mut file = fs::File::open(path)?;
+    file.seek(SeekFrom::Start(offset))?;
+    let mut bytes = Vec::new();
+    file.take(length as u64).read_to_end(&mut bytes)?;
+    Ok(bytes.into())
+}
+
+fn symlink(target: &Path, link: &Path) -> std::io::Result<()> {
+    fs::create_dir_all(parent(link))?;
+    let name = link.file_name().unwrap_or_default().to_string_lossy();
+    let temporary = parent(link).join(format!(".{name}.tmp"));
+    remove(&temporary)?;
+    std::os::unix::fs::symlink(target, &temporary)?;
+    fs::rename(&temporary, link)?;
+    sync_dir(parent(link))
+}
+
+fn space(path: &Path) -> std::io::Result<(u64, u64)> {
+    let stat = nix::sys::statvfs::statvfs(path)?;
+    let unit = stat.fragment_size();
+    Ok((stat.blocks() * unit, stat.blocks_available() * unit))
+}
+
+impl Disk for RealDisk {
+    fn read(&self, path: &Path) -> DiskFuture<Bytes> {
+        self.submit("read", path, |path| fs::read(path).map(Bytes::from))
+    }
+
+    fn read_at(&self, path: &Path, offset: u64, length: usize) -> DiskFuture<Bytes> {
+        self.submit("read", path, move |path| read_at(path, offset, length))
+    }
+
+    fn write(&self, path: &Path, bytes: Bytes) -> DiskFuture<()> {
+        self.submit("write", path, move |path| replace(path, &bytes))
+    }
+
+    fn append(&self, path: &Path, bytes: Bytes) -> DiskFuture<()> {
+        self.submit("append to", path, move |path| append(path, &bytes))
+    }
+
+    fn truncate(&self, path: &Path, size: u64) -> DiskFuture<()> {
+        self.submit("truncate", path, move |path| {
+            let file = fs::OpenOptions::new().write(true).open(path)?;
+            file.set_len(size)?;
+            file.sync_all()
+        })
+    }
+
+    fn create_dir(&self, path: &Path) -> DiskFuture<()> {
+        self.submit("create directory", path, |path| fs::create_dir_all(path))
+    }
+
+    fn remove(&self, path: &Path) -> DiskFuture<()> {
+        self.submit("remove", path, remove)
+    }
+
+    fn list(&self, path: &Path) -> DiskFuture<Vec<FileInfo>> {
+        self.submit("list", path, list)
+    }
+
+    fn stat(&self, path: &Path) -> DiskFuture<FileInfo> {
+        self.submit("stat", path, |path| Ok(info(path.to_owned(), &fs::metadata(path)?)))
+    }
+
+    fn symlink(&self, target: &Path, link: &Path) -> DiskFuture<()> {
+        let target = target.to_owned();
+        self.submit("link", link, move |link| symlink(&target, link))
+    }
+
+    fn canonicalize(&self, path: &Path) -> DiskFuture<PathBuf> {
+        self.submit("resolve", path, |path| fs::canonicalize(path))
+    }
+
+    fn chown(&self, path: &Path, uid: u32, gid: u32) -> DiskFuture<()> {
+        self.submit("chown", path, move |path| std::os::unix::fs::chown(path, Some(uid), Some(gid)))
+    }
+
+    fn space(&self, path: &Path) -> DiskFuture<(u64, u64)> {
+        self.submit("measure", path, space)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures::executor::block_on;
+
+    #[test]
+    fn disk_writes_and_appends_are_read_back_in_order() {
+        let root = std::env::temp_dir().join(format!("disk-{}", std::process::id()));
+        let disk = RealDisk::start().unwrap();
+        let file = root.join("a/b/log");
+        let pending = [disk.append(&file, "one".into()), disk.append(&file, "two".into())];
+        for done in pending {
+            block_on(done).unwrap();
+        }
+        assert_eq!(block_on(disk.read(&file)).unwrap().as_ref(), b"onetwo");
+        block_on(disk.write(&file, "three".into())).unwrap();
+        assert_eq!(block_on(disk.read_at(&file, 2, 10)).unwrap().as_ref(), b"ree");
+        block_on(disk.symlink(&file, &root.join("latest"))).unwrap();
+        assert_eq!(block_on(disk.list(&root)).unwrap().len(), 2);
+        block_on(disk.remove(&root)).unwrap();
+        assert!(block_on(disk.stat(&root)).unwrap_err().is_not_found());
+        block_on(disk.remove(&root)).unwrap();
+    }
+}

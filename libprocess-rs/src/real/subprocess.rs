@@ -1,0 +1,184 @@
+//! Real operating-system processes.
+
+use std::collections::BTreeSet;
+use std::os::unix::process::ExitStatusExt;
+use std::process::Stdio;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::channel::oneshot;
+use futures::future::BoxFuture;
+use nix::errno::Errno;
+use nix::sys::signal::Signal;
+use nix::unistd::Pid as OsPid;
+use tokio::io::AsyncReadExt;
+
+use crate::subprocess::{
+    Child, Command, Ended, ExitStatus, Output, SubprocessError, Subprocesses, Target,
+};
+
+/// Most bytes collected of one output.
+const MAX_COLLECTED_BYTES: u64 = 1024 * 1024;
+/// How often a process that is no child is looked at.
+const POLL: Duration = Duration::from_millis(100);
+
+/// Starts children on the node's arbiter, where they are reaped.
+pub(crate) struct RealSubprocesses {
+    pub(crate) arbiter: actix_rt::ArbiterHandle,
+}
+
+impl Subprocesses for RealSubprocesses {
+    fn spawn(&self, command: Command) -> BoxFuture<'static, Result<Child, SubprocessError>> {
+        let (sender, receiver) = oneshot::channel();
+        let program = command.program.clone();
+        self.arbiter.spawn(async move {
+            let (ended_sender, ended) = oneshot::channel();
+            match start(&command) {
+                Err(source) => {
+                    let _ = sender.send(Err(source));
+                }
+                Ok(child) => {
+                    let pid = child.id().unwrap_or_default();
+                    let _ = sender.send(Ok((pid, ended)));
+                    let _ = ended_sender.send(watch(child).await);
+                }
+            }
+        });
+        Box::pin(async move {
+            let gone = || Err(std::io::Error::other("the node is shut down"));
+            let started = receiver.await.unwrap_or_else(|_| gone());
+            let (pid, ended) =
+                started.map_err(|source| SubprocessError::Spawn { program, source })?;
+            let unknown = Ended { status: None, stdout: Bytes::new(), stderr: Bytes::new() };
+            let ended = async move { ended.await.unwrap_or(unknown) };
+            Ok(Child { pid, ended: Box::pin(ended) })
+        })
+    }
+
+    fn wait(&self, pid: u32) -> BoxFuture<'static, Ended> {
+        let (sender, receiver) = oneshot::channel();
+        self.arbiter.spawn(async move {
+            let mut tick = tokio::time::interval(POLL);
+            while exists(pid) {
+                tick.tick().await;
+            }
+            let _ = sender.send(());
+        });
+        Box::pin(async move {
+            let _ = receiver.await;
+            Ended { status: None, stdout: Bytes::new(), stderr: Bytes::new() }
+        })
+    }
+
+    fn signal(&self, target: Target, signal: i32) -> Result<(), SubprocessError> {
+        let failed = |errno: Errno| SubprocessError::Signal { target, source: errno.into() };
+        let signal = Signal::try_from(signal).map_err(failed)?;
+        let sent = match target {
+            Target::Process(pid) => nix::sys::signal::kill(os_pid(pid), signal),
+            Target::Group(pid) => nix::sys::signal::killpg(os_pid(pid), signal),
+            Target::Tree(pid) => {
+                for member in tree(pid) {
+                    // Members come and go while they are signalled.
+                    let _ = nix::sys::signal::kill(OsPid::from_raw(member), signal);
+                }
+                Ok(())
+            }
+        };
+        match sent {
+            Ok(()) | Err(Errno::ESRCH) => Ok(()),
+            Err(errno) => Err(failed(errno)),
+        }
+    }
+}
+
+fn os_pid(pid: u32) -> OsPid {
+    // Process ids fit: the kernel's limit is 2^22.
+    OsPid::from_raw(i32::try_from(pid).unwrap_or(i32::MAX))
+}
+
+/// True unless there is no such process, or only its unreaped remains.
+fn exists(pid: u32) -> bool {
+    let Ok(pid) = i32::try_from(pid) else { return false };
+    let stat = procfs::process::Process::new(pid).and_then(|process| process.stat());
+    stat.is_ok_and(|stat| !matches!(stat.state, 'Z' | 'X'))
+}
+
+/// The process, its descendants, and whoever is in a group or session that one of them leads.
+fn tree(root: u32) -> BTreeSet<i32> {
+    let root = i32::try_from(root).unwrap_or(i32::MAX);
+    let Ok(all) = procfs::process::all_processes() else { return BTreeSet::from([root]) };
+    let stats: Vec<_> = all.filter_map(|process| process.ok()?.stat().ok()).collect();
+    let mut members = BTreeSet::from([root]);
+    loop {
+        let before = members.len();
+        for stat in &stats {
+            let related = [stat.ppid, stat.pgrp, stat.session].iter().any(|id| members.contains(id));
+            if related {
+                members.insert(stat.pid);
+            }
+        }
+        if members.len() == before {
+            return members;
+        }
+    }
+}
+
+fn stdio(output: &Output) -> std::io::Result<Stdio> {
+    Ok(match output {
+        Output::Inherit => Stdio::inherit(),
+        Output::Null => Stdio::null(),
+        Output::Collect => Stdio::piped(),
+        Output::File(path) => {
+            let file = std::fs::OpenOptions::new().append(true).create(true).open(path)?;
+            Stdio::from(file)
+        }
+    })
+}
+
+fn start(command: &Command) -> std::io::Result<tokio::process::Child> {
+    let mut os = tokio::process::Command::new(&command.program);
+    if let Some((zeroth, rest)) = command.argv.split_first() {
+        os.arg0(zeroth).args(rest);
+    }
+    os.env_clear().envs(&command.env).stdin(Stdio::null());
+    os.stdout(stdio(&command.stdout)?).stderr(stdio(&command.stderr)?);
+    if let Some(cwd) = &command.cwd {
+        os.current_dir(cwd);
+    }
+    if let Some((uid, gid)) = command.user {
+        // The standard library also drops supplementary groups when it changes the user as root.
+        os.gid(gid).uid(uid);
+    }
+    if command.session {
+        new_session(&mut os);
+    }
+    os.spawn()
+}
+
+#[allow(unsafe_code)]
+fn new_session(os: &mut tokio::process::Command) {
+    // SAFETY: the closure runs in the forked child before exec and calls nothing but setsid(2),
+    // which is async-signal-safe and allocates nothing.
+    unsafe {
+        os.pre_exec(|| nix::unistd::setsid().map(drop).map_err(std::io::Error::from));
+    }
+}
+
+async fn watch(mut child: tokio::process::Child) -> Ended {
+    let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+    let (status, stdout, stderr) =
+        futures::join!(child.wait(), collect(stdout), collect(stderr));
+    let status = status.ok().map(|status| ExitStatus { raw: status.into_raw() });
+    Ended { status, stdout, stderr }
+}
+
+async fn collect(output: Option<impl tokio::io::AsyncRead + Unpin>) -> Bytes {
+    let Some(output) = output else { return Bytes::new() };
+    let mut bytes = Vec::new();
+    let mut limited = output.take(MAX_COLLECTED_BYTES);
+    // What was read before an error is kept.
+    let _ = limited.read_to_end(&mut bytes).await;
+    let mut rest = limited.into_inner();
+    let _ = tokio::io::copy(&mut rest, &mut tokio::io::sink()).await;
+    bytes.into()
+}

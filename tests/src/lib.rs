@@ -1,0 +1,1 @@
+//! Simulated clusters, multi-process clusters, foreign clients
