@@ -25,15 +25,28 @@
 //! assert_eq!(free.to_string(), "cpus:3.5;mem:8064;ports:[31000-32000]");
 //! ```
 
-#[allow(missing_docs, unreachable_pub, clippy::all, clippy::pedantic, rustdoc::all)]
+#[allow(
+    missing_docs,
+    unreachable_pub,
+    clippy::all,
+    clippy::pedantic,
+    rustdoc::all
+)]
 mod generated {
     include!(concat!(env!("OUT_DIR"), "/modules.rs"));
 }
 
 pub use generated::{appc, docker, mesos};
 
+pub mod attributes;
+pub mod duration;
+pub mod ids;
 pub mod json;
 pub mod required;
+pub mod resources;
+pub mod size;
+pub mod status;
+pub mod task_state;
 
 /// The compiled schema, for reflection.
 pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));

@@ -76,7 +76,10 @@ fn walk(tables: &Tables, index: usize, mut body: &[u8], depth: usize) -> Result<
         let key = varint(&mut body)?;
         let number = u32::try_from(key >> 3).map_err(|_| RequiredError::Malformed)?;
         let nested = payload(&mut body, key & 7)?;
-        let Ok(at) = table.fields.binary_search_by_key(&number, |field| field.number) else {
+        let Ok(at) = table
+            .fields
+            .binary_search_by_key(&number, |field| field.number)
+        else {
             continue;
         };
         let field = &table.fields[at];
@@ -92,8 +95,13 @@ fn walk(tables: &Tables, index: usize, mut body: &[u8], depth: usize) -> Result<
         return Ok(());
     }
     let bit = absent.trailing_zeros();
-    let name = table.fields.iter().find(|field| field.required == Some(bit));
-    Err(RequiredError::Missing(name.map(|field| field.name.clone()).unwrap_or_default()))
+    let name = table
+        .fields
+        .iter()
+        .find(|field| field.required == Some(bit));
+    Err(RequiredError::Missing(
+        name.map(|field| field.name.clone()).unwrap_or_default(),
+    ))
 }
 
 fn within(field: &str, error: RequiredError) -> RequiredError {
@@ -128,7 +136,9 @@ fn payload<'a>(body: &mut &'a [u8], wire_type: u64) -> Result<Option<&'a [u8]>, 
         5 => 4,
         _ => return Err(RequiredError::Malformed),
     };
-    let (value, rest) = body.split_at_checked(length).ok_or(RequiredError::Malformed)?;
+    let (value, rest) = body
+        .split_at_checked(length)
+        .ok_or(RequiredError::Malformed)?;
     *body = rest;
     Ok((wire_type == 2).then_some(value))
 }
@@ -159,7 +169,12 @@ fn build(pool: &DescriptorPool) -> Tables {
                 _ => None,
             };
             let (number, name) = (field.number(), field.name().to_owned());
-            table.fields.push(Field { number, name, required, message: nested });
+            table.fields.push(Field {
+                number,
+                name,
+                required,
+                message: nested,
+            });
         }
         tables.push(table);
     }
@@ -173,7 +188,10 @@ fn prune(tables: &mut [Table]) {
     loop {
         let before = matters.clone();
         for (index, table) in tables.iter().enumerate() {
-            matters[index] |= table.fields.iter().any(|f| f.message.is_some_and(|m| before[m]));
+            matters[index] |= table
+                .fields
+                .iter()
+                .any(|f| f.message.is_some_and(|m| before[m]));
         }
         if matters == before {
             break;
@@ -183,7 +201,9 @@ fn prune(tables: &mut [Table]) {
         for field in &mut table.fields {
             field.message = field.message.filter(|message| matters[*message]);
         }
-        table.fields.retain(|field| field.required.is_some() || field.message.is_some());
+        table
+            .fields
+            .retain(|field| field.required.is_some() || field.message.is_some());
         table.fields.sort_by_key(|field| field.number);
     }
 }
@@ -195,7 +215,10 @@ mod tests {
     use prost::{Message, Name};
 
     fn slave_info(hostname: &str) -> mesos::SlaveInfo {
-        mesos::SlaveInfo { hostname: hostname.into(), ..Default::default() }
+        mesos::SlaveInfo {
+            hostname: hostname.into(),
+            ..Default::default()
+        }
     }
 
     #[test]
@@ -211,7 +234,10 @@ mod tests {
     #[test]
     fn required_field_absent_names_its_path() {
         let name = "mesos.internal.RegisterSlaveMessage";
-        assert_eq!(check(name, &[]), Err(RequiredError::Missing("slave".into())));
+        assert_eq!(
+            check(name, &[]),
+            Err(RequiredError::Missing("slave".into()))
+        );
         // Field 1 (slave) as an empty message.
         let nested = check(name, &[0x0a, 0x00]);
         assert_eq!(nested, Err(RequiredError::Missing("slave.hostname".into())));
@@ -221,7 +247,11 @@ mod tests {
     fn required_noise_is_malformed() {
         let name = "mesos.internal.RegisterSlaveMessage";
         for noise in [&[0xff_u8; 12][..], &[0x0a, 0x7f], &[0x0b], &[0x80]] {
-            assert_eq!(check(name, noise), Err(RequiredError::Malformed), "{noise:?}");
+            assert_eq!(
+                check(name, noise),
+                Err(RequiredError::Malformed),
+                "{noise:?}"
+            );
         }
     }
 

@@ -1,0 +1,477 @@
+//! What a host has and a task needs.
+//!
+//! A [`Resources`] is a sum: amounts that differ only in quantity are merged; those that differ in
+//! name, reservation, disk, provider, revocability or allocation stay apart.
+
+mod parse;
+mod render;
+mod value;
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use prost::Message;
+
+use crate::mesos;
+use crate::mesos::resource::ReservationInfo;
+use crate::mesos::resource::reservation_info::Type as ReservationType;
+use value::{Amount, coalesce, from_fixed, to_fixed};
+
+pub use value::AmountError;
+pub(crate) use value::{parse_amount, print_amount};
+
+/// A resource is not valid.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum ResourceError {
+    /// A text does not follow `name[(role)]:amount;...`.
+    #[error("resource '{0}': expected name:amount or name(role):amount")]
+    Syntax(String),
+    /// The amount cannot be read.
+    #[error("resource '{name}': {source}")]
+    Amount {
+        /// Which resource.
+        name: String,
+        /// What is wrong.
+        source: AmountError,
+    },
+    /// A message lacks its amount, has a bad one, or contradicts itself.
+    #[error("resource '{name}': {problem}")]
+    Invalid {
+        /// Which resource.
+        name: String,
+        /// What is wrong.
+        problem: String,
+    },
+    /// A JSON list cannot be read.
+    #[error("resources: {0}")]
+    Json(String),
+}
+
+/// Everything of a resource but its amount: what decides whether two may be merged.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+struct Key {
+    name: String,
+    /// The message without amount, in its canonical form, encoded.
+    identity: Bytes,
+}
+
+#[derive(Clone, PartialEq, Debug)]
+struct Entry {
+    /// The message without amount, reservations as a stack.
+    template: mesos::Resource,
+    amount: Amount,
+}
+
+/// A sum of resources.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Resources {
+    entries: BTreeMap<Key, Entry>,
+}
+
+impl Resources {
+    /// Nothing.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Reads wire resources; those with the same identity are merged.
+    ///
+    /// # Errors
+    /// [`ResourceError::Invalid`] naming the first resource that breaks a rule.
+    pub fn from_wire(wire: &[mesos::Resource]) -> Result<Self, ResourceError> {
+        let mut resources = Self::new();
+        for resource in wire {
+            let entry = Entry::from_wire(resource)?;
+            resources.add_entry(entry);
+        }
+        Ok(resources)
+    }
+
+    /// The wire form; reservations in the old fields whenever those can express them.
+    pub fn to_wire(&self) -> Vec<mesos::Resource> {
+        self.entries.values().map(Entry::to_wire).collect()
+    }
+
+    fn add_entry(&mut self, entry: Entry) {
+        if entry.amount.is_empty() {
+            return;
+        }
+        match self.entries.get_mut(&entry.key()) {
+            Some(present) => present.amount.add(&entry.amount),
+            None => {
+                self.entries.insert(entry.key(), entry);
+            }
+        }
+    }
+
+    /// True when there is nothing of anything.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// True when all of `other` is in here.
+    pub fn contains(&self, other: &Resources) -> bool {
+        other.entries.iter().all(|(key, entry)| {
+            self.entries
+                .get(key)
+                .is_some_and(|present| present.amount.contains(&entry.amount))
+        })
+    }
+
+    /// The rest after taking `other` away; None unless all of it is here.
+    pub fn checked_sub(&self, other: &Resources) -> Option<Resources> {
+        self.contains(other).then(|| self.minus(other))
+    }
+
+    /// The rest after taking away what of `other` is here.
+    pub fn minus(&self, other: &Resources) -> Resources {
+        let mut rest = self.clone();
+        for (key, entry) in &other.entries {
+            if let Some(present) = rest.entries.get_mut(key) {
+                present.amount.subtract(&entry.amount);
+                if present.amount.is_empty() {
+                    rest.entries.remove(key);
+                }
+            }
+        }
+        rest
+    }
+
+    /// Both together.
+    pub fn plus(&self, other: &Resources) -> Resources {
+        let mut sum = self.clone();
+        sum += other;
+        sum
+    }
+
+    /// The total of a scalar over all roles and kinds; 0 when there is none.
+    pub fn scalar(&self, name: &str) -> f64 {
+        let total = self
+            .entries
+            .values()
+            .filter(|e| e.template.name == name)
+            .map(Entry::fixed);
+        from_fixed(total.sum())
+    }
+
+    /// CPUs.
+    pub fn cpus(&self) -> f64 {
+        self.scalar("cpus")
+    }
+
+    /// Memory in MB.
+    pub fn mem(&self) -> f64 {
+        self.scalar("mem")
+    }
+
+    /// Disk in MB.
+    pub fn disk(&self) -> f64 {
+        self.scalar("disk")
+    }
+
+    /// GPUs.
+    pub fn gpus(&self) -> f64 {
+        self.scalar("gpus")
+    }
+
+    /// Ports as sorted, disjoint ranges with both ends.
+    pub fn ports(&self) -> Vec<(u64, u64)> {
+        let mut all = Vec::new();
+        for entry in self
+            .entries
+            .values()
+            .filter(|entry| entry.template.name == "ports")
+        {
+            if let Amount::Ranges(ranges) = &entry.amount {
+                all.extend(ranges);
+            }
+        }
+        coalesce(all)
+    }
+
+    /// Scalars by name, in thousandths: what fair shares are computed from.
+    pub fn quantities(&self) -> BTreeMap<String, i64> {
+        let mut quantities = BTreeMap::new();
+        for entry in self.entries.values() {
+            if let Amount::Scalar(value) = entry.amount {
+                *quantities.entry(entry.template.name.clone()).or_insert(0) += value;
+            }
+        }
+        quantities
+    }
+
+    /// Those whose message (without amount) satisfies `keep`.
+    pub fn filter(&self, mut keep: impl FnMut(&mesos::Resource) -> bool) -> Resources {
+        let entries = self
+            .entries
+            .iter()
+            .filter(|(_, entry)| keep(&entry.template));
+        Resources {
+            entries: entries
+                .map(|(key, entry)| (key.clone(), entry.clone()))
+                .collect(),
+        }
+    }
+
+    /// Those that no role reserves.
+    pub fn unreserved(&self) -> Resources {
+        self.filter(|resource| resource.reservations.is_empty())
+    }
+
+    /// Those reserved to `role`.
+    pub fn reserved_to(&self, role: &str) -> Resources {
+        self.filter(|resource| reservation_role(resource) == Some(role))
+    }
+
+    /// Reserved ones by role.
+    pub fn reservations(&self) -> BTreeMap<String, Resources> {
+        let mut by_role: BTreeMap<String, Resources> = BTreeMap::new();
+        for entry in self.entries.values() {
+            if let Some(role) = reservation_role(&entry.template) {
+                by_role
+                    .entry(role.to_owned())
+                    .or_default()
+                    .add_entry(entry.clone());
+            }
+        }
+        by_role
+    }
+
+    /// What `role` may be given: unreserved, reserved to it, or reserved to an ancestor of it.
+    pub fn available_to(&self, role: &str) -> Resources {
+        self.filter(|resource| match reservation_role(resource) {
+            None => true,
+            Some(owner) => {
+                owner == role
+                    || role
+                        .strip_prefix(owner)
+                        .is_some_and(|rest| rest.starts_with('/'))
+            }
+        })
+    }
+
+    /// Those that may be taken back at any time.
+    pub fn revocable(&self) -> Resources {
+        self.filter(|resource| resource.revocable.is_some())
+    }
+
+    /// Those that may not be taken back.
+    pub fn non_revocable(&self) -> Resources {
+        self.filter(|resource| resource.revocable.is_none())
+    }
+
+    /// The same, allocated to `role`.
+    #[must_use]
+    pub fn allocated_to(&self, role: &str) -> Resources {
+        let info = mesos::resource::AllocationInfo {
+            role: Some(role.to_owned()),
+        };
+        self.map(|resource| resource.allocation_info = Some(info.clone()))
+    }
+
+    /// The same, allocated to nobody.
+    #[must_use]
+    pub fn unallocated(&self) -> Resources {
+        self.map(|resource| resource.allocation_info = None)
+    }
+
+    /// The same without any reservation.
+    #[must_use]
+    pub fn to_unreserved(&self) -> Resources {
+        self.map(|resource| resource.reservations.clear())
+    }
+
+    /// Parts by the role they are allocated to; unallocated ones under the empty role.
+    pub fn allocations(&self) -> BTreeMap<String, Resources> {
+        let mut by_role: BTreeMap<String, Resources> = BTreeMap::new();
+        for entry in self.entries.values() {
+            let info = entry.template.allocation_info.as_ref();
+            let role = info.and_then(|info| info.role.clone()).unwrap_or_default();
+            by_role.entry(role).or_default().add_entry(entry.clone());
+        }
+        by_role
+    }
+
+    fn map(&self, mut change: impl FnMut(&mut mesos::Resource)) -> Resources {
+        let mut changed = Resources::new();
+        for entry in self.entries.values() {
+            let mut entry = entry.clone();
+            change(&mut entry.template);
+            changed.add_entry(entry);
+        }
+        changed
+    }
+
+    /// Picks `wanted` (whose roles do not matter) out of these: reserved ones first, then
+    /// unreserved. None when there is not enough.
+    pub fn find(&self, wanted: &Resources) -> Option<Resources> {
+        let mut found = Resources::new();
+        for want in wanted.entries.values() {
+            let mut missing = want.amount.clone();
+            let same_name = |entry: &&Entry| {
+                entry.template.name == want.template.name
+                    && entry.amount.kind() == want.amount.kind()
+                    && entry.template.revocable == want.template.revocable
+            };
+            let mut candidates: Vec<&Entry> = self.entries.values().filter(same_name).collect();
+            candidates.sort_by_key(|entry| entry.template.reservations.is_empty());
+            for candidate in candidates {
+                let taken = candidate.amount.common(&missing);
+                missing.subtract(&taken);
+                found.add_entry(Entry {
+                    template: candidate.template.clone(),
+                    amount: taken,
+                });
+            }
+            if !missing.is_empty() {
+                return None;
+            }
+        }
+        Some(found)
+    }
+}
+
+/// The role of the innermost reservation; None for unreserved resources.
+pub fn reservation_role(resource: &mesos::Resource) -> Option<&str> {
+    resource.reservations.last().map(ReservationInfo::role)
+}
+
+impl std::ops::AddAssign<&Resources> for Resources {
+    fn add_assign(&mut self, other: &Resources) {
+        for entry in other.entries.values() {
+            self.add_entry(entry.clone());
+        }
+    }
+}
+
+impl std::iter::Sum for Resources {
+    fn sum<I: Iterator<Item = Resources>>(parts: I) -> Resources {
+        let mut total = Resources::new();
+        parts.for_each(|part| total += &part);
+        total
+    }
+}
+
+impl Entry {
+    fn key(&self) -> Key {
+        let identity = self.template.encode_to_vec().into();
+        Key {
+            name: self.template.name.clone(),
+            identity,
+        }
+    }
+
+    fn fixed(&self) -> i64 {
+        match self.amount {
+            Amount::Scalar(value) => value,
+            _ => 0,
+        }
+    }
+
+    fn from_wire(resource: &mesos::Resource) -> Result<Self, ResourceError> {
+        let invalid = |problem: &str| ResourceError::Invalid {
+            name: resource.name.clone(),
+            problem: problem.to_owned(),
+        };
+        if resource.name.is_empty() {
+            return Err(invalid("name is empty"));
+        }
+        let kind = mesos::value::Type::try_from(resource.r#type);
+        let amount = match (kind, &resource.scalar, &resource.ranges, &resource.set) {
+            (Ok(mesos::value::Type::Scalar), Some(scalar), None, None) => {
+                if !scalar.value.is_finite() || scalar.value < 0.0 || scalar.value > 1e15 {
+                    return Err(invalid("amount is not a number from 0 on"));
+                }
+                Amount::Scalar(to_fixed(scalar.value))
+            }
+            (Ok(mesos::value::Type::Ranges), None, Some(ranges), None) => {
+                if ranges.range.iter().any(|range| range.begin > range.end) {
+                    return Err(invalid("a range ends before it begins"));
+                }
+                Amount::Ranges(coalesce(
+                    ranges.range.iter().map(|r| (r.begin, r.end)).collect(),
+                ))
+            }
+            (Ok(mesos::value::Type::Set), None, None, Some(set)) => {
+                Amount::Set(set.item.iter().cloned().collect())
+            }
+            _ => return Err(invalid("exactly the amount of its type must be set")),
+        };
+        let mut template = resource.clone();
+        (template.scalar, template.ranges, template.set) = (None, None, None);
+        template.reservations = reservation_stack(resource).map_err(|p| invalid(p))?;
+        (template.role, template.reservation) = (None, None);
+        Ok(Self { template, amount })
+    }
+
+    fn to_wire(&self) -> mesos::Resource {
+        let mut resource = self.template.clone();
+        match &self.amount {
+            Amount::Scalar(value) => {
+                resource.scalar = Some(mesos::value::Scalar {
+                    value: from_fixed(*value),
+                });
+            }
+            Amount::Ranges(ranges) => {
+                let range = ranges
+                    .iter()
+                    .map(|&(begin, end)| mesos::value::Range { begin, end })
+                    .collect();
+                resource.ranges = Some(mesos::value::Ranges { range });
+            }
+            Amount::Set(items) => {
+                resource.set = Some(mesos::value::Set {
+                    item: items.iter().cloned().collect(),
+                });
+            }
+        }
+        if resource.reservations.len() <= 1 {
+            let reservation = resource.reservations.pop();
+            let role = reservation.as_ref().and_then(|r| r.role.clone());
+            resource.role = Some(role.unwrap_or_else(|| "*".to_owned()));
+            resource.reservation = reservation
+                .filter(|r| r.r#type == Some(ReservationType::Dynamic.into()))
+                .map(|r| ReservationInfo {
+                    r#type: None,
+                    role: None,
+                    ..r
+                });
+        }
+        resource
+    }
+}
+
+/// Old (`role`, `reservation`) and new (`reservations`) fields as one stack.
+fn reservation_stack(resource: &mesos::Resource) -> Result<Vec<ReservationInfo>, &'static str> {
+    let role = resource.role.as_deref().filter(|role| *role != "*");
+    if !resource.reservations.is_empty() {
+        if resource.reservation.is_some() || role.is_some() {
+            return Err("old and new reservation fields exclude each other");
+        }
+        if resource
+            .reservations
+            .iter()
+            .any(|r| matches!(r.role.as_deref(), None | Some("" | "*")))
+        {
+            return Err("a reservation has no role");
+        }
+        return Ok(resource.reservations.clone());
+    }
+    match (role, &resource.reservation) {
+        (None, None) => Ok(Vec::new()),
+        (None, Some(_)) => Err("a dynamic reservation has no role"),
+        (Some(role), reservation) => {
+            let kind = match reservation {
+                Some(_) => ReservationType::Dynamic,
+                None => ReservationType::Static,
+            };
+            let mut info = reservation.clone().unwrap_or_default();
+            info.role = Some(role.to_owned());
+            info.r#type = Some(kind.into());
+            Ok(vec![info])
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
