@@ -43,6 +43,7 @@ pub struct Routes<P: Process> {
     messages: BTreeMap<String, MessageHandler<P>>,
     fallback: Option<MessageHandler<P>>,
     pub(crate) http: BTreeMap<String, HttpRoute<P>>,
+    http_rest: Option<HttpHandler<P>>,
     pub(crate) help: BTreeMap<String, Help>,
 }
 
@@ -52,6 +53,7 @@ impl<P: Process> Routes<P> {
             messages: BTreeMap::new(),
             fallback: None,
             http: BTreeMap::new(),
+            http_rest: None,
             help: BTreeMap::new(),
         };
         P::routes(&mut routes);
@@ -140,6 +142,17 @@ impl<P: Process> Routes<P> {
         self.http_route(path, &["POST"], help, handler)
     }
 
+    /// Serves every path that no other route serves, such as a tree of documents.
+    pub fn rest<R: Into<Answer> + 'static>(
+        &mut self,
+        handler: fn(&mut P, Request, &mut Ctx<P>) -> R,
+    ) -> &mut Self {
+        self.http_rest = Some(Arc::new(move |p, request, cx| {
+            handler(p, request, cx).into()
+        }));
+        self
+    }
+
     fn http_route<R: Into<Answer> + 'static>(
         &mut self,
         path: &str,
@@ -186,7 +199,10 @@ impl<P: Process> Routes<P> {
             }
             match name.rsplit_once('/') {
                 Some((shorter, _)) => name = shorter,
-                None => return Err(Response::status(404)),
+                None => {
+                    let rest = self.http_rest.clone();
+                    return rest.ok_or_else(|| Response::status(404));
+                }
             }
         }
     }

@@ -19,7 +19,7 @@ type Pages = BTreeMap<String, BTreeMap<String, Help>>;
 
 impl Process for HelpProcess {
     fn routes(routes: &mut Routes<Self>) {
-        routes.any("/", HELP, Self::help);
+        routes.any("/", HELP, Self::help).rest(Self::help);
     }
 }
 

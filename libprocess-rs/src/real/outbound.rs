@@ -15,8 +15,8 @@ use tokio::net::TcpStream;
 use tokio::sync::Notify;
 
 use crate::driver::LinkMode;
-use crate::{Envelope, Node};
 use crate::node::WeakNode;
+use crate::{Envelope, Node};
 
 /// Most bytes that wait for one peer; beyond it messages are dropped, as they are for a dead one.
 const MAX_QUEUED_BYTES: usize = 256 * 1024 * 1024;
@@ -49,7 +49,12 @@ struct Socket {
 impl Socket {
     fn new(kind: Kind, queue: Queue) -> Arc<Self> {
         let (queue, more) = (Mutex::new(queue), Notify::new());
-        Arc::new(Self { kind, queue, more, replaced: AtomicBool::new(false) })
+        Arc::new(Self {
+            kind,
+            queue,
+            more,
+            replaced: AtomicBool::new(false),
+        })
     }
 
     /// False when the peer is too slow and the message was dropped.
@@ -93,13 +98,20 @@ pub(crate) struct Outbound {
 
 impl Outbound {
     pub(crate) fn new(node: &Node, arbiter: actix_rt::ArbiterHandle) -> Arc<Self> {
-        Arc::new(Self { sockets: Mutex::default(), node: node.downgrade(), arbiter })
+        Arc::new(Self {
+            sockets: Mutex::default(),
+            node: node.downgrade(),
+            arbiter,
+        })
     }
 
     pub(crate) fn transmit(self: &Arc<Self>, envelope: Envelope) {
         let peer = envelope.to.address();
         let mut sockets = lock(&self.sockets);
-        let known = sockets.persistent.get(&peer).or_else(|| sockets.temporary.get(&peer));
+        let known = sockets
+            .persistent
+            .get(&peer)
+            .or_else(|| sockets.temporary.get(&peer));
         let taken = match known {
             Some(socket) => socket.push(envelope),
             None => {
@@ -193,12 +205,16 @@ impl Outbound {
             Kind::Persistent => &mut sockets.persistent,
             Kind::Temporary => &mut sockets.temporary,
         };
-        let current = map.get(&peer).is_some_and(|current| Arc::ptr_eq(current, socket));
+        let current = map
+            .get(&peer)
+            .is_some_and(|current| Arc::ptr_eq(current, socket));
         if current {
             map.remove(&peer);
         }
         drop(sockets);
-        let Some(node) = self.node.upgrade() else { return };
+        let Some(node) = self.node.upgrade() else {
+            return;
+        };
         if let Err(error) = outcome {
             let lost = lock(&socket.queue).envelopes.len();
             slog::debug!(node.log(), "connection ended";
@@ -216,12 +232,20 @@ impl Outbound {
 }
 
 fn closed() -> std::io::Result<()> {
-    Err(std::io::Error::new(std::io::ErrorKind::UnexpectedEof, "closed by peer"))
+    Err(std::io::Error::new(
+        std::io::ErrorKind::UnexpectedEof,
+        "closed by peer",
+    ))
 }
 
 /// Appends the framing of one message: header order, one chunk, nothing for an empty body.
 pub(crate) fn encode(envelope: &Envelope, out: &mut BytesMut) {
-    let Envelope { from, to, name, body } = envelope;
+    let Envelope {
+        from,
+        to,
+        name,
+        body,
+    } = envelope;
     let slash = if to.id().is_empty() { "" } else { "/" };
     let head = format!(
         "POST {slash}{id}/{name} HTTP/1.1\r\nUser-Agent: libprocess/{from}\r\n\

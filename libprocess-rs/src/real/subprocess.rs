@@ -49,9 +49,16 @@ impl Subprocesses for RealSubprocesses {
             let started = receiver.await.unwrap_or_else(|_| gone());
             let (pid, ended) =
                 started.map_err(|source| SubprocessError::Spawn { program, source })?;
-            let unknown = Ended { status: None, stdout: Bytes::new(), stderr: Bytes::new() };
+            let unknown = Ended {
+                status: None,
+                stdout: Bytes::new(),
+                stderr: Bytes::new(),
+            };
             let ended = async move { ended.await.unwrap_or(unknown) };
-            Ok(Child { pid, ended: Box::pin(ended) })
+            Ok(Child {
+                pid,
+                ended: Box::pin(ended),
+            })
         })
     }
 
@@ -66,12 +73,19 @@ impl Subprocesses for RealSubprocesses {
         });
         Box::pin(async move {
             let _ = receiver.await;
-            Ended { status: None, stdout: Bytes::new(), stderr: Bytes::new() }
+            Ended {
+                status: None,
+                stdout: Bytes::new(),
+                stderr: Bytes::new(),
+            }
         })
     }
 
     fn signal(&self, target: Target, signal: i32) -> Result<(), SubprocessError> {
-        let failed = |errno: Errno| SubprocessError::Signal { target, source: errno.into() };
+        let failed = |errno: Errno| SubprocessError::Signal {
+            target,
+            source: errno.into(),
+        };
         let signal = Signal::try_from(signal).map_err(failed)?;
         let sent = match target {
             Target::Process(pid) => nix::sys::signal::kill(os_pid(pid), signal),
@@ -98,7 +112,9 @@ fn os_pid(pid: u32) -> OsPid {
 
 /// True unless there is no such process, or only its unreaped remains.
 fn exists(pid: u32) -> bool {
-    let Ok(pid) = i32::try_from(pid) else { return false };
+    let Ok(pid) = i32::try_from(pid) else {
+        return false;
+    };
     let stat = procfs::process::Process::new(pid).and_then(|process| process.stat());
     stat.is_ok_and(|stat| !matches!(stat.state, 'Z' | 'X'))
 }
@@ -106,13 +122,19 @@ fn exists(pid: u32) -> bool {
 /// The process, its descendants, and whoever is in a group or session that one of them leads.
 fn tree(root: u32) -> BTreeSet<i32> {
     let root = i32::try_from(root).unwrap_or(i32::MAX);
-    let Ok(all) = procfs::process::all_processes() else { return BTreeSet::from([root]) };
-    let stats: Vec<_> = all.filter_map(|process| process.ok()?.stat().ok()).collect();
+    let Ok(all) = procfs::process::all_processes() else {
+        return BTreeSet::from([root]);
+    };
+    let stats: Vec<_> = all
+        .filter_map(|process| process.ok()?.stat().ok())
+        .collect();
     let mut members = BTreeSet::from([root]);
     loop {
         let before = members.len();
         for stat in &stats {
-            let related = [stat.ppid, stat.pgrp, stat.session].iter().any(|id| members.contains(id));
+            let related = [stat.ppid, stat.pgrp, stat.session]
+                .iter()
+                .any(|id| members.contains(id));
             if related {
                 members.insert(stat.pid);
             }
@@ -129,7 +151,10 @@ fn stdio(output: &Output) -> std::io::Result<Stdio> {
         Output::Null => Stdio::null(),
         Output::Collect => Stdio::piped(),
         Output::File(path) => {
-            let file = std::fs::OpenOptions::new().append(true).create(true).open(path)?;
+            let file = std::fs::OpenOptions::new()
+                .append(true)
+                .create(true)
+                .open(path)?;
             Stdio::from(file)
         }
     })
@@ -141,7 +166,8 @@ fn start(command: &Command) -> std::io::Result<tokio::process::Child> {
         os.arg0(zeroth).args(rest);
     }
     os.env_clear().envs(&command.env).stdin(Stdio::null());
-    os.stdout(stdio(&command.stdout)?).stderr(stdio(&command.stderr)?);
+    os.stdout(stdio(&command.stdout)?)
+        .stderr(stdio(&command.stderr)?);
     if let Some(cwd) = &command.cwd {
         os.current_dir(cwd);
     }
@@ -160,20 +186,31 @@ fn new_session(os: &mut tokio::process::Command) {
     // SAFETY: the closure runs in the forked child before exec and calls nothing but setsid(2),
     // which is async-signal-safe and allocates nothing.
     unsafe {
-        os.pre_exec(|| nix::unistd::setsid().map(drop).map_err(std::io::Error::from));
+        os.pre_exec(|| {
+            nix::unistd::setsid()
+                .map(drop)
+                .map_err(std::io::Error::from)
+        });
     }
 }
 
 async fn watch(mut child: tokio::process::Child) -> Ended {
     let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
-    let (status, stdout, stderr) =
-        futures::join!(child.wait(), collect(stdout), collect(stderr));
-    let status = status.ok().map(|status| ExitStatus { raw: status.into_raw() });
-    Ended { status, stdout, stderr }
+    let (status, stdout, stderr) = futures::join!(child.wait(), collect(stdout), collect(stderr));
+    let status = status.ok().map(|status| ExitStatus {
+        raw: status.into_raw(),
+    });
+    Ended {
+        status,
+        stdout,
+        stderr,
+    }
 }
 
 async fn collect(output: Option<impl tokio::io::AsyncRead + Unpin>) -> Bytes {
-    let Some(output) = output else { return Bytes::new() };
+    let Some(output) = output else {
+        return Bytes::new();
+    };
     let mut bytes = Vec::new();
     let mut limited = output.take(MAX_COLLECTED_BYTES);
     // What was read before an error is kept.
