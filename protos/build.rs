@@ -10,9 +10,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut files = Vec::new();
     collect(root, &mut files)?;
     files.sort();
-    let descriptors = protox::compile(&files, [root])?;
+    let mut descriptors = protox::compile(&files, [root])?;
     let out = PathBuf::from(std::env::var("OUT_DIR")?);
     std::fs::write(out.join("descriptors.bin"), descriptors.encode_to_vec())?;
+    // The fields that newer schemas call deprecated are the ones that the v0 protocol speaks.
+    descriptors.file.iter_mut().flat_map(|file| &mut file.message_type).for_each(undeprecate);
     prost_build::Config::new()
         .enable_type_names()
         .bytes(["."])
@@ -27,12 +29,20 @@ fn collect(directory: &Path, files: &mut Vec<PathBuf>) -> std::io::Result<()> {
         let path = entry?.path();
         if path.is_dir() {
             collect(&path, files)?;
-        } else if path
-            .extension()
-            .is_some_and(|extension| extension == "proto")
-        {
+        } else if path.extension().is_some_and(|extension| extension == "proto") {
             files.push(path);
         }
     }
     Ok(())
+}
+
+fn undeprecate(message: &mut prost_types::DescriptorProto) {
+    for field in &mut message.field {
+        if let Some(options) = &mut field.options {
+            options.deprecated = None;
+        }
+    }
+    let values = message.enum_type.iter_mut().flat_map(|e| &mut e.value);
+    values.filter_map(|value| value.options.as_mut()).for_each(|o| o.deprecated = None);
+    message.nested_type.iter_mut().for_each(undeprecate);
 }

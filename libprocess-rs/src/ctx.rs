@@ -37,15 +37,7 @@ impl<P: Process> Ctx<P> {
     pub(crate) fn new(node: Node, me: Pid, inbox: Arc<Inbox<P>>) -> Self {
         let rng = ChaCha8Rng::from_seed(node.driver().seed());
         let log = node.log().new(slog::o!("pid" => me.to_string()));
-        Self {
-            node,
-            me,
-            inbox,
-            rng,
-            from: Pid::empty(),
-            stopping: false,
-            log,
-        }
+        Self { node, me, inbox, rng, from: Pid::empty(), stopping: false, log }
     }
 
     /// The PID of the process itself.
@@ -97,12 +89,7 @@ impl<P: Process> Ctx<P> {
 
     /// Sends an encoded message under a name.
     pub fn send_raw(&self, to: &Pid, name: String, body: bytes::Bytes) {
-        self.node.post(Envelope {
-            from: self.me.clone(),
-            to: to.clone(),
-            name,
-            body,
-        });
+        self.node.post(Envelope { from: self.me.clone(), to: to.clone(), name, body });
     }
 
     /// Sends `message` to the sender of the message being handled.
@@ -149,10 +136,7 @@ impl<P: Process> Ctx<P> {
             };
             inbox.push(Event::Dispatch(Box::new(call)));
         };
-        Timer {
-            id: self.node.driver().arm(delay, Box::new(fire)),
-            cancelled,
-        }
+        Timer { id: self.node.driver().arm(delay, Box::new(fire)), cancelled }
     }
 
     /// Cancels a timer; its call will not happen any more.
@@ -172,9 +156,7 @@ impl<P: Process> Ctx<P> {
         let inbox = self.inbox.clone();
         self.node.driver().spawn(Box::pin(async move {
             let value = future.await;
-            inbox.push(Event::Dispatch(Box::new(move |process, cx| {
-                then(process, value, cx)
-            })));
+            inbox.push(Event::Dispatch(Box::new(move |process, cx| then(process, value, cx))));
         }));
     }
 

@@ -19,13 +19,6 @@ pub struct Envelope {
 
 impl std::fmt::Debug for Envelope {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(
-            f,
-            "{} -> {} {} ({} bytes)",
-            self.from,
-            self.to,
-            self.name,
-            self.body.len()
-        )
+        write!(f, "{} -> {} {} ({} bytes)", self.from, self.to, self.name, self.body.len())
     }
 }

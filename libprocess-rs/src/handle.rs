@@ -22,10 +22,7 @@ pub struct Handle<P: Process> {
 
 impl<P: Process> Clone for Handle<P> {
     fn clone(&self) -> Self {
-        Self {
-            pid: self.pid.clone(),
-            inbox: self.inbox.clone(),
-        }
+        Self { pid: self.pid.clone(), inbox: self.inbox.clone() }
     }
 }
 

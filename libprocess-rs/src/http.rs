@@ -54,20 +54,13 @@ impl Request {
     /// The path's segments after the receiver's id, joined by `/`.
     pub fn endpoint(&self) -> String {
         let trimmed = self.path.trim_matches('/');
-        trimmed
-            .split_once('/')
-            .map_or("", |(_, rest)| rest.trim_matches('/'))
-            .to_owned()
+        trimmed.split_once('/').map_or("", |(_, rest)| rest.trim_matches('/')).to_owned()
     }
 
     /// The receiver's id: the first segment, percent-decoded. None when the path has none.
     pub fn receiver(&self) -> Option<String> {
-        let first = self
-            .path
-            .trim_start_matches('/')
-            .split('/')
-            .next()
-            .filter(|s| !s.is_empty())?;
+        let first =
+            self.path.trim_start_matches('/').split('/').next().filter(|s| !s.is_empty())?;
         decode_component(first).ok()
     }
 }
@@ -96,15 +89,9 @@ pub fn parse_query(query: &str) -> Result<BTreeMap<String, String>, BadQuery> {
 /// [`BadQuery`] when a `%` is not followed by two hexadecimal digits.
 pub fn decode_component(text: &str) -> Result<String, BadQuery> {
     let bytes = text.as_bytes();
-    let well_formed = bytes
-        .iter()
-        .enumerate()
-        .filter(|(_, b)| **b == b'%')
-        .all(|(at, _)| {
-            bytes
-                .get(at + 1..at + 3)
-                .is_some_and(|hex| hex.iter().all(u8::is_ascii_hexdigit))
-        });
+    let well_formed = bytes.iter().enumerate().filter(|(_, b)| **b == b'%').all(|(at, _)| {
+        bytes.get(at + 1..at + 3).is_some_and(|hex| hex.iter().all(u8::is_ascii_hexdigit))
+    });
     if !well_formed {
         return Err(BadQuery(text.to_owned()));
     }
@@ -147,10 +134,7 @@ impl Response {
     /// The status with its customary body, such as `404 Not Found.`; 200 and 202 have none.
     pub fn status(status: u16) -> Self {
         if status < 300 {
-            return Self {
-                status,
-                ..Self::default()
-            };
+            return Self { status, ..Self::default() };
         }
         Self::text(status, format!("{status} {}.", reason(status)))
     }
@@ -168,11 +152,7 @@ impl Response {
     /// A status with a body of the given content type.
     pub fn with(status: u16, content_type: &str, body: impl Into<Bytes>) -> Self {
         let headers = vec![("Content-Type".to_owned(), content_type.to_owned())];
-        Self {
-            status,
-            headers,
-            body: Body::Bytes(body.into()),
-        }
+        Self { status, headers, body: Body::Bytes(body.into()) }
     }
 
     /// 200 with JSON, wrapped in the function that `?jsonp=` names when it is given.
@@ -190,10 +170,7 @@ impl Response {
 
     /// 405 naming what was expected.
     pub fn method_not_allowed(expected: &[&str], received: &str) -> Self {
-        let quoted: Vec<String> = expected
-            .iter()
-            .map(|method| format!("'{method}'"))
-            .collect();
+        let quoted: Vec<String> = expected.iter().map(|method| format!("'{method}'")).collect();
         let text = format!(
             "405 Method Not Allowed. Expecting one of {{ {} }}, but received '{received}'.",
             quoted.join(", ")
@@ -203,11 +180,7 @@ impl Response {
 
     /// 307 to `location`.
     pub fn redirect(location: &str) -> Self {
-        Self {
-            status: 307,
-            ..Self::default()
-        }
-        .header("Location", location)
+        Self { status: 307, ..Self::default() }.header("Location", location)
     }
 
     /// The same response with one more header.

@@ -59,17 +59,9 @@ pub(crate) struct Inbox<P: Process> {
 impl<P: Process> Inbox<P> {
     /// Starts out awake: the first wake-up comes from [`Inbox::attach`].
     pub(crate) fn new() -> Arc<Self> {
-        let state = State {
-            queue: VecDeque::new(),
-            awake: true,
-            closed: false,
-        };
+        let state = State { queue: VecDeque::new(), awake: true, closed: false };
         let (state, doomed) = (Mutex::new(state), AtomicBool::new(false));
-        Arc::new(Self {
-            state,
-            doomed,
-            waker: OnceLock::new(),
-        })
+        Arc::new(Self { state, doomed, waker: OnceLock::new() })
     }
 
     /// Connects the inbox to its host and gives the first wake-up.

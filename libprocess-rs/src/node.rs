@@ -83,9 +83,7 @@ impl Node {
             metrics: Metrics::default(),
             driver: OnceLock::new(),
         };
-        Self {
-            inner: Arc::new(inner),
-        }
+        Self { inner: Arc::new(inner) }
     }
 
     /// Connects the node to its driver and starts the built-in processes. Called once.
@@ -98,15 +96,9 @@ impl Node {
         WeakNode(Arc::downgrade(&self.inner))
     }
 
-    #[expect(
-        clippy::expect_used,
-        reason = "both drivers call start before they hand a node out"
-    )]
+    #[expect(clippy::expect_used, reason = "both drivers call start before they hand a node out")]
     pub(crate) fn driver(&self) -> &Arc<dyn Driver> {
-        self.inner
-            .driver
-            .get()
-            .expect("a node is started before use")
+        self.inner.driver.get().expect("a node is started before use")
     }
 
     /// The address that PIDs of this node carry.
@@ -161,11 +153,8 @@ impl Node {
             if table.entries.contains_key(id) {
                 return Err(SpawnError::Taken(id.to_owned()));
             }
-            let entry = Entry {
-                mail: inbox.clone(),
-                help: routes.help.clone(),
-                waiters: Vec::new(),
-            };
+            let entry =
+                Entry { mail: inbox.clone(), help: routes.help.clone(), waiters: Vec::new() };
             table.entries.insert(me.id_arc().clone(), entry);
         }
         let runner = Runner::new(process, self.clone(), me.clone(), inbox.clone(), routes);
@@ -272,11 +261,7 @@ impl Node {
     pub fn http(&self, mut request: Request) -> impl Future<Output = Response> + Send + use<> {
         let (sender, receiver) = oneshot::channel();
         let refused = self.route_request(&mut request).and_then(|mail| {
-            if mail.http(request, sender) {
-                Ok(())
-            } else {
-                Err(Response::status(404))
-            }
+            if mail.http(request, sender) { Ok(()) } else { Err(Response::status(404)) }
         });
         async move {
             match refused {
@@ -302,12 +287,7 @@ impl Node {
         {
             return Ok(mail);
         }
-        let delegate = self
-            .inner
-            .config
-            .delegate
-            .as_ref()
-            .ok_or_else(|| Response::status(404))?;
+        let delegate = self.inner.config.delegate.as_ref().ok_or_else(|| Response::status(404))?;
         request.path = match request.path.as_str() {
             "/" => format!("/{delegate}"),
             path => format!("/{delegate}{path}"),
@@ -323,11 +303,7 @@ impl Node {
 
     /// The ids of the processes that run on this node, sorted.
     pub fn processes(&self) -> Vec<String> {
-        self.table()
-            .entries
-            .keys()
-            .map(|id| id.to_string())
-            .collect()
+        self.table().entries.keys().map(|id| id.to_string()).collect()
     }
 
     pub(crate) fn mail(&self, id: &str) -> Option<Arc<dyn crate::inbox::Mail>> {
@@ -336,9 +312,6 @@ impl Node {
 
     /// No panic can happen while the table is half-changed, so poison is ignored.
     pub(crate) fn table(&self) -> MutexGuard<'_, Table> {
-        self.inner
-            .table
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        self.inner.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

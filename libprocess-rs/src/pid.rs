@@ -35,10 +35,7 @@ pub enum PidError {
 impl Pid {
     /// A PID from its parts; `id` may be empty, which names no process.
     pub fn new(id: impl Into<Arc<str>>, address: SocketAddrV4) -> Self {
-        Self {
-            id: id.into(),
-            address,
-        }
+        Self { id: id.into(), address }
     }
 
     /// The PID that names nothing: empty id, `0.0.0.0:0`.
@@ -82,20 +79,14 @@ impl Pid {
         resolve: impl FnOnce(&str) -> Option<Ipv4Addr>,
     ) -> Result<Self, PidError> {
         let text = text.trim();
-        let (id, rest) = text
-            .split_once('@')
-            .ok_or_else(|| PidError::NoAt(text.into()))?;
-        let (host, port) = rest
-            .split_once(':')
-            .ok_or_else(|| PidError::NoColon(text.into()))?;
+        let (id, rest) = text.split_once('@').ok_or_else(|| PidError::NoAt(text.into()))?;
+        let (host, port) = rest.split_once(':').ok_or_else(|| PidError::NoColon(text.into()))?;
         let ip = match host.parse::<Ipv4Addr>() {
             Ok(ip) => ip,
             Err(_) => resolve(host).ok_or_else(|| PidError::BadHost(text.into()))?,
         };
         let digits = port.bytes().take_while(u8::is_ascii_digit).count();
-        let port = port[..digits]
-            .parse::<u16>()
-            .map_err(|_| PidError::BadPort(text.into()))?;
+        let port = port[..digits].parse::<u16>().map_err(|_| PidError::BadPort(text.into()))?;
         Ok(Self::new(id, SocketAddrV4::new(ip, port)))
     }
 }
@@ -132,27 +123,22 @@ mod tests {
 
     #[test]
     fn pid_printed_form_parses_back() {
-        for text in [
-            "master@10.0.0.1:5050",
-            "slave(1)@127.0.0.1:5051",
-            "@1.2.3.4:5",
-            "a b@1.1.1.1:0",
-        ] {
+        for text in
+            ["master@10.0.0.1:5050", "slave(1)@127.0.0.1:5051", "@1.2.3.4:5", "a b@1.1.1.1:0"]
+        {
             assert_eq!(text.parse::<Pid>().unwrap().to_string(), text);
         }
     }
 
     #[test]
     fn pid_with_trailing_junk_after_the_port_is_tolerated() {
-        assert_eq!(
-            "x@1.2.3.4:80junk".parse::<Pid>().unwrap().to_string(),
-            "x@1.2.3.4:80"
-        );
+        assert_eq!("x@1.2.3.4:80junk".parse::<Pid>().unwrap().to_string(), "x@1.2.3.4:80");
     }
 
     #[test]
     fn pid_malformed_text_names_the_missing_part() {
-        let cases: [(&str, fn(String) -> PidError); 6] = [
+        type Expected = fn(String) -> PidError;
+        let cases: [(&str, Expected); 6] = [
             ("master", PidError::NoAt),
             ("master@10.0.0.1", PidError::NoColon),
             ("master@host:80", PidError::BadHost),

@@ -25,10 +25,7 @@ pub struct Help {
 impl Help {
     /// Help of a summary and a longer description, which may be empty.
     pub const fn new(summary: &'static str, description: &'static str) -> Self {
-        Self {
-            summary,
-            description,
-        }
+        Self { summary, description }
     }
 }
 
@@ -71,12 +68,10 @@ impl<P: Process> Routes<P> {
     where
         M: Message + Name + Default + 'static,
     {
-        self.on_raw(&M::full_name(), move |process, envelope, cx| {
-            match cx.decode::<M>(&envelope) {
-                Ok(message) => handler(process, message, cx),
-                Err(reason) => slog::warn!(cx.log(), "message dropped";
+        self.on_raw(&M::full_name(), move |process, envelope, cx| match cx.decode::<M>(&envelope) {
+            Ok(message) => handler(process, message, cx),
+            Err(reason) => slog::warn!(cx.log(), "message dropped";
                 "name" => &envelope.name, "from" => %envelope.from, "reason" => reason),
-            }
         })
     }
 
@@ -147,9 +142,7 @@ impl<P: Process> Routes<P> {
         &mut self,
         handler: fn(&mut P, Request, &mut Ctx<P>) -> R,
     ) -> &mut Self {
-        self.http_rest = Some(Arc::new(move |p, request, cx| {
-            handler(p, request, cx).into()
-        }));
+        self.http_rest = Some(Arc::new(move |p, request, cx| handler(p, request, cx).into()));
         self
     }
 
@@ -161,16 +154,11 @@ impl<P: Process> Routes<P> {
         handler: fn(&mut P, Request, &mut Ctx<P>) -> R,
     ) -> &mut Self {
         let well_formed = path.starts_with('/') && (path == "/" || !path.ends_with('/'));
-        assert!(
-            well_formed,
-            "route {path} must start with '/' and not end with one"
-        );
+        assert!(well_formed, "route {path} must start with '/' and not end with one");
         let handler: HttpHandler<P> =
             Arc::new(move |p, request, cx| handler(p, request, cx).into());
         let key = path[1..].to_owned();
-        let previous = self
-            .http
-            .insert(key.clone(), HttpRoute { methods, handler });
+        let previous = self.http.insert(key.clone(), HttpRoute { methods, handler });
         assert!(previous.is_none(), "two handlers for path {path}");
         self.help.insert(key, help);
         self
@@ -210,9 +198,5 @@ impl<P: Process> Routes<P> {
 
 /// The names of the messages `P` serves, sorted.
 pub fn message_names<P: Process>() -> Vec<String> {
-    Routes::<P>::build()
-        .message_names()
-        .into_iter()
-        .map(str::to_owned)
-        .collect()
+    Routes::<P>::build().message_names().into_iter().map(str::to_owned).collect()
 }

@@ -37,13 +37,7 @@ impl<P: Process> Runner<P> {
         routes: Arc<Routes<P>>,
     ) -> Self {
         let cx = Ctx::new(node, me, inbox);
-        Self {
-            process,
-            cx,
-            routes,
-            batch: VecDeque::new(),
-            phase: Phase::Fresh,
-        }
+        Self { process, cx, routes, batch: VecDeque::new(), phase: Phase::Fresh }
     }
 
     fn step(&mut self, event: Event<P>) {

@@ -51,9 +51,7 @@ pub struct ExitStatus {
 impl ExitStatus {
     /// Ended by itself with `code`.
     pub const fn exited(code: u8) -> Self {
-        Self {
-            raw: (code as i32) << 8,
-        }
+        Self { raw: (code as i32) << 8 }
     }
 
     /// Ended by a signal.
@@ -63,21 +61,13 @@ impl ExitStatus {
 
     /// The exit code, when it ended by itself.
     pub const fn code(self) -> Option<i32> {
-        if self.raw & 0x7f == 0 {
-            Some((self.raw >> 8) & 0xff)
-        } else {
-            None
-        }
+        if self.raw & 0x7f == 0 { Some((self.raw >> 8) & 0xff) } else { None }
     }
 
     /// The signal that ended it.
     pub const fn signal(self) -> Option<i32> {
         let signal = self.raw & 0x7f;
-        if signal == 0 || signal == 0x7f {
-            None
-        } else {
-            Some(signal)
-        }
+        if signal == 0 || signal == 0x7f { None } else { Some(signal) }
     }
 
     /// True when the kernel wrote a core image.

@@ -43,49 +43,31 @@ impl Table {
     pub(crate) fn link_local(&mut self, linker: &Arc<str>, to: &Arc<str>) -> bool {
         let alive = self.entries.contains_key(to);
         if alive {
-            self.local
-                .entry(to.clone())
-                .or_default()
-                .insert(linker.clone());
+            self.local.entry(to.clone()).or_default().insert(linker.clone());
         }
         alive
     }
 
     pub(crate) fn link_remote(&mut self, linker: &Arc<str>, to: &Pid) {
-        self.remote
-            .entry(to.address())
-            .or_default()
-            .insert((linker.clone(), to.clone()));
+        self.remote.entry(to.address()).or_default().insert((linker.clone(), to.clone()));
     }
 
     /// Takes a dead process out: who linked to it gets an event, who waits for it is released.
     pub(crate) fn remove(&mut self, id: &Arc<str>) -> Removed {
-        let waiters = self
-            .entries
-            .remove(id)
-            .map(|entry| entry.waiters)
-            .unwrap_or_default();
+        let waiters = self.entries.remove(id).map(|entry| entry.waiters).unwrap_or_default();
         let linkers = self.local.remove(id).unwrap_or_default();
         self.local.values_mut().for_each(|linkers| {
             linkers.remove(id);
         });
-        self.remote
-            .values_mut()
-            .for_each(|links| links.retain(|(linker, _)| linker != id));
-        let linkers = linkers
-            .iter()
-            .filter_map(|linker| self.mail(linker))
-            .collect();
+        self.remote.values_mut().for_each(|links| links.retain(|(linker, _)| linker != id));
+        let linkers = linkers.iter().filter_map(|linker| self.mail(linker)).collect();
         Removed { linkers, waiters }
     }
 
     /// Takes the links to a node whose connection broke, with their linkers.
     pub(crate) fn lost(&mut self, peer: SocketAddrV4) -> Vec<(Arc<dyn Mail>, Pid)> {
         let links = self.remote.remove(&peer).unwrap_or_default();
-        links
-            .into_iter()
-            .filter_map(|(id, pid)| Some((self.mail(&id)?, pid)))
-            .collect()
+        links.into_iter().filter_map(|(id, pid)| Some((self.mail(&id)?, pid))).collect()
     }
 }
 

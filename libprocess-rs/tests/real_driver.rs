@@ -1,5 +1,7 @@
 //! The real driver over loopback: framing on the wire, links, HTTP.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests")]
+
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddrV4, TcpListener, TcpStream};
 use std::time::Duration;
@@ -23,21 +25,12 @@ impl Process for Probe {
         routes
             .otherwise(Self::message)
             .get("/now", Help::new("Answers at once", ""), Self::now)
-            .get(
-                "/later",
-                Help::new("Answers after a while", ""),
-                Self::later,
-            );
+            .get("/later", Help::new("Answers after a while", ""), Self::later);
     }
 
     fn exited(&mut self, pid: &Pid, cx: &mut Ctx<Self>) {
         let name = "exited".to_owned();
-        let envelope = Envelope {
-            from: pid.clone(),
-            to: cx.pid().clone(),
-            name,
-            body: "".into(),
-        };
+        let envelope = Envelope { from: pid.clone(), to: cx.pid().clone(), name, body: "".into() };
         self.message(envelope, cx);
     }
 }
@@ -47,11 +40,7 @@ impl Probe {
         if envelope.name == "test.Ping" {
             cx.send_raw(&envelope.from, "test.Pong".into(), envelope.body.clone());
         }
-        match self
-            .waiting
-            .iter()
-            .position(|(name, _)| *name == envelope.name)
-        {
+        match self.waiting.iter().position(|(name, _)| *name == envelope.name) {
             Some(at) => {
                 let _ = self.waiting.remove(at).1.send(envelope);
             }
@@ -60,11 +49,7 @@ impl Probe {
     }
 
     fn expect(&mut self, name: &str, sender: oneshot::Sender<Envelope>) {
-        match self
-            .arrived
-            .iter()
-            .position(|envelope| envelope.name == name)
-        {
+        match self.arrived.iter().position(|envelope| envelope.name == name) {
             Some(at) => {
                 let _ = sender.send(self.arrived.remove(at));
             }
@@ -86,10 +71,7 @@ impl Probe {
 }
 
 async fn loopback() -> Node {
-    let mut config = Config {
-        ip: Ipv4Addr::LOCALHOST,
-        ..Config::default()
-    };
+    let mut config = Config { ip: Ipv4Addr::LOCALHOST, ..Config::default() };
     config.node.delegate = Some("probe".into());
     start(config).await.unwrap()
 }
@@ -97,10 +79,7 @@ async fn loopback() -> Node {
 async fn arrival(probe: &libprocess::Handle<Probe>, name: &'static str) -> Envelope {
     let (sender, receiver) = oneshot::channel();
     probe.tell(move |probe, _| probe.expect(name, sender));
-    tokio::time::timeout(LIMIT, receiver)
-        .await
-        .expect("message in time")
-        .unwrap()
+    tokio::time::timeout(LIMIT, receiver).await.expect("message in time").unwrap()
 }
 
 /// Sends raw bytes from a thread of its own and returns what came back until `enough`.
@@ -125,9 +104,7 @@ async fn exchange(to: SocketAddrV4, bytes: Vec<u8>, enough: fn(&str) -> bool) ->
 }
 
 fn statuses(seen: &str) -> Vec<&str> {
-    seen.match_indices("HTTP/1.1 ")
-        .map(|(at, _)| &seen[at + 9..at + 12])
-        .collect()
+    seen.match_indices("HTTP/1.1 ").map(|(at, _)| &seen[at + 9..at + 12]).collect()
 }
 
 #[test]
@@ -159,14 +136,9 @@ fn messages_on_one_connection_arrive_in_order() {
             cx.send_raw(&to, "test.End".into(), bytes::Bytes::new());
         });
         arrival(&receiver, "test.End").await;
-        let order = receiver
-            .ask(|probe, _| std::mem::take(&mut probe.arrived))
-            .await
-            .unwrap();
-        let numbers: Vec<u32> = order
-            .iter()
-            .map(|e| String::from_utf8_lossy(&e.body).parse().unwrap())
-            .collect();
+        let order = receiver.ask(|probe, _| std::mem::take(&mut probe.arrived)).await.unwrap();
+        let numbers: Vec<u32> =
+            order.iter().map(|e| String::from_utf8_lossy(&e.body).parse().unwrap()).collect();
         assert_eq!(numbers, (0..10_000).collect::<Vec<_>>());
     });
 }
@@ -195,11 +167,7 @@ fn link_to_node_that_closes_fires_exited_once() {
 fn link_to_dead_address_and_dead_local_process_fires_exited() {
     run(async {
         let node = loopback().await;
-        let free = TcpListener::bind("127.0.0.1:0")
-            .unwrap()
-            .local_addr()
-            .unwrap()
-            .port();
+        let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let probe = node.spawn("probe", Probe::default()).unwrap();
         let nobody = Pid::new("x", SocketAddrV4::new(Ipv4Addr::LOCALHOST, free));
         let to = nobody.clone();
@@ -239,22 +207,8 @@ fn message_replies_follow_the_protocol() {
             POST /probe/test.B HTTP/1.1\r\nLibprocess-From: garbage\r\nConnection: close\r\n\
             Transfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n";
         let seen = exchange(node.address(), requests.to_vec(), |_| false).await;
-        let lines: Vec<_> = seen
-            .lines()
-            .filter(|line| line.starts_with("HTTP/"))
-            .collect();
-        assert_eq!(
-            lines,
-            [
-                "HTTP/1.1 202 Accepted",
-                "HTTP/1.1 404 Not Found",
-                "HTTP/1.1 202 Accepted"
-            ]
-        );
-        assert_eq!(
-            arrival(&probe, "test.A").await.from.to_string(),
-            "x@127.0.0.1:9"
-        );
+        assert_eq!(statuses(&seen), ["202", "404", "202"]);
+        assert_eq!(arrival(&probe, "test.A").await.from.to_string(), "x@127.0.0.1:9");
         let second = arrival(&probe, "test.B").await;
         assert!(second.from.is_empty());
         assert_eq!(second.body.as_ref(), b"hi");
@@ -282,16 +236,11 @@ fn noise_closes_its_connection_only() {
     run(async {
         let node = loopback().await;
         node.spawn("probe", Probe::default()).unwrap();
-        let noise: Vec<u8> = (0..1_000_000_u32)
-            .map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8)
-            .collect();
+        let noise: Vec<u8> =
+            (0..1_000_000_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
         assert_eq!(exchange(node.address(), noise, |_| false).await, "");
         let request = b"GET /now HTTP/1.1\r\nConnection: close\r\n\r\n".to_vec();
-        assert!(
-            exchange(node.address(), request, |_| false)
-                .await
-                .ends_with("now")
-        );
+        assert!(exchange(node.address(), request, |_| false).await.ends_with("now"));
     });
 }
 
@@ -301,8 +250,7 @@ fn built_in_endpoints_answer() {
         let node = loopback().await;
         let probe = node.spawn("probe", Probe::default()).unwrap();
         node.metrics().counter("test/count").add(3);
-        node.metrics()
-            .gauge("test/arrived", &probe, |probe| probe.arrived.len() as f64);
+        node.metrics().gauge("test/arrived", &probe, |probe| probe.arrived.len() as f64);
         let get = |target: &str| node.http(Request::new("GET", target).unwrap());
         let metrics = get("/metrics/snapshot").await.bytes();
         assert_eq!(metrics, r#"{"test/arrived":0.0,"test/count":3.0}"#);

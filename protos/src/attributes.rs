@@ -20,29 +20,18 @@ pub struct AttributeError {
 /// # Errors
 /// [`AttributeError`] for an item without name or value, or with a malformed range or set.
 pub fn parse(text: &str) -> Result<Vec<mesos::Attribute>, AttributeError> {
-    text.split([';', '\n'])
-        .map(str::trim)
-        .filter(|item| !item.is_empty())
-        .map(parse_one)
-        .collect()
+    text.split([';', '\n']).map(str::trim).filter(|item| !item.is_empty()).map(parse_one).collect()
 }
 
 fn parse_one(item: &str) -> Result<mesos::Attribute, AttributeError> {
-    let bad = |problem: String| AttributeError {
-        text: item.to_owned(),
-        problem,
-    };
-    let (name, value) = item
-        .split_once(':')
-        .ok_or_else(|| bad("expected name:value".to_owned()))?;
+    let bad = |problem: String| AttributeError { text: item.to_owned(), problem };
+    let (name, value) =
+        item.split_once(':').ok_or_else(|| bad("expected name:value".to_owned()))?;
     let (name, value) = (name.trim(), value.trim());
     if name.is_empty() || value.is_empty() {
         return Err(bad("name and value must not be empty".to_owned()));
     }
-    let mut attribute = mesos::Attribute {
-        name: name.to_owned(),
-        ..Default::default()
-    };
+    let mut attribute = mesos::Attribute { name: name.to_owned(), ..Default::default() };
     match parse_amount(value) {
         Ok((kind, scalar, ranges, set)) => {
             attribute.r#type = kind.into();
@@ -50,9 +39,7 @@ fn parse_one(item: &str) -> Result<mesos::Attribute, AttributeError> {
         }
         Err(AmountError::Text) => {
             attribute.r#type = mesos::value::Type::Text.into();
-            attribute.text = Some(mesos::value::Text {
-                value: value.to_owned(),
-            });
+            attribute.text = Some(mesos::value::Text { value: value.to_owned() });
         }
         Err(error) => return Err(bad(error.to_string())),
     }
@@ -65,11 +52,9 @@ pub fn to_object(attributes: &[mesos::Attribute]) -> Map<String, Value> {
         let value = match (&attribute.scalar, &attribute.text) {
             (Some(scalar), _) => Value::from(scalar.value),
             (None, Some(text)) => Value::from(text.value.clone()),
-            (None, None) => Value::from(print_amount(
-                attribute.ranges.as_ref(),
-                attribute.set.as_ref(),
-                ", ",
-            )),
+            (None, None) => {
+                Value::from(print_amount(attribute.ranges.as_ref(), attribute.set.as_ref(), ", "))
+            }
         };
         (attribute.name.clone(), value)
     };

@@ -27,19 +27,12 @@ pub struct DurationError(pub String);
 /// [`DurationError`] for anything but a number directly followed by a unit.
 pub fn parse(text: &str) -> Result<Duration, DurationError> {
     let bad = || DurationError(text.to_owned());
-    let split = text
-        .find(|c: char| c.is_ascii_alphabetic())
-        .ok_or_else(bad)?;
+    let split = text.find(|c: char| c.is_ascii_alphabetic()).ok_or_else(bad)?;
     let (number, unit) = text.split_at(split);
-    let (_, nanos) = UNITS
-        .iter()
-        .find(|(name, _)| *name == unit)
-        .ok_or_else(bad)?;
+    let (_, nanos) = UNITS.iter().find(|(name, _)| *name == unit).ok_or_else(bad)?;
     if let Ok(whole) = number.parse::<u64>() {
         let total = u128::from(whole).checked_mul(*nanos).ok_or_else(bad)?;
-        return u64::try_from(total)
-            .map(Duration::from_nanos)
-            .map_err(|_| bad());
+        return u64::try_from(total).map(Duration::from_nanos).map_err(|_| bad());
     }
     let number: f64 = number.parse().map_err(|_| bad())?;
     Duration::try_from_secs_f64(number * (*nanos as f64) / 1e9).map_err(|_| bad())
@@ -52,10 +45,7 @@ pub fn print(duration: Duration) -> String {
         return "0ns".to_owned();
     }
     let exact = UNITS.iter().find(|(_, unit)| nanos.is_multiple_of(*unit));
-    exact.map_or_else(
-        || format!("{nanos}ns"),
-        |(name, unit)| format!("{}{name}", nanos / unit),
-    )
+    exact.map_or_else(|| format!("{nanos}ns"), |(name, unit)| format!("{}{name}", nanos / unit))
 }
 
 /// Seconds as doubles travel in messages (`refuse_seconds`, `failover_timeout`): negative, NaN and
@@ -84,16 +74,7 @@ mod tests {
         for (text, nanos) in cases {
             assert_eq!(parse(text).unwrap(), Duration::from_nanos(nanos), "{text}");
         }
-        for bad in [
-            "",
-            "10",
-            "secs",
-            "-1secs",
-            "10 secs",
-            "1e400days",
-            "10sec",
-            "nansecs",
-        ] {
+        for bad in ["", "10", "secs", "-1secs", "10 secs", "1e400days", "10sec", "nansecs"] {
             assert!(parse(bad).is_err(), "{bad}");
         }
     }

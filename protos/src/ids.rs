@@ -29,10 +29,7 @@ pub fn validate(id: &str) -> Result<(), IdError> {
         _ if id.contains(['/', '\\']) => "has a slash or backslash",
         _ => return Ok(()),
     };
-    Err(IdError {
-        id: id.to_owned(),
-        problem,
-    })
+    Err(IdError { id: id.to_owned(), problem })
 }
 
 macro_rules! id {
@@ -53,6 +50,7 @@ macro_rules! id {
             }
 
             /// The wire form.
+            #[allow(clippy::needless_update, reason = "container ids have a parent")]
             pub fn wire(&self) -> mesos::$name {
                 mesos::$name { value: self.0.to_string(), ..Default::default() }
             }

@@ -31,19 +31,14 @@ pub enum JsonError {
     Missing(String),
 }
 
-#[expect(
-    clippy::expect_used,
-    reason = "the set is made by this crate's build script"
-)]
+#[expect(clippy::expect_used, reason = "the set is made by this crate's build script")]
 pub(crate) fn pool() -> &'static DescriptorPool {
     static POOL: OnceLock<DescriptorPool> = OnceLock::new();
     POOL.get_or_init(|| DescriptorPool::decode(crate::DESCRIPTORS).expect("embedded schema"))
 }
 
 fn descriptor(name: &str) -> Result<MessageDescriptor, JsonError> {
-    pool()
-        .get_message_by_name(name)
-        .ok_or_else(|| JsonError::UnknownMessage(name.to_owned()))
+    pool().get_message_by_name(name).ok_or_else(|| JsonError::UnknownMessage(name.to_owned()))
 }
 
 /// The JSON form of a message: set fields, and unset ones with an explicit default that are not
@@ -61,16 +56,9 @@ fn message_json(message: &DynamicMessage) -> Value {
     for field in message.descriptor().fields() {
         let defaulted = field.cardinality() == Cardinality::Optional
             && has_explicit_default(&field)
-            && !field
-                .field_descriptor_proto()
-                .options
-                .as_ref()
-                .is_some_and(|o| o.deprecated());
+            && !field.field_descriptor_proto().options.as_ref().is_some_and(|o| o.deprecated());
         if message.has_field(&field) || defaulted {
-            object.insert(
-                field.name().to_owned(),
-                value_json(&message.get_field(&field), &field),
-            );
+            object.insert(field.name().to_owned(), value_json(&message.get_field(&field), &field));
         }
     }
     Value::Object(object)
@@ -82,19 +70,14 @@ fn has_explicit_default(field: &FieldDescriptor) -> bool {
 
 fn value_json(value: &Proto, field: &FieldDescriptor) -> Value {
     match value {
-        Proto::List(items) => items
-            .iter()
-            .map(|item| scalar_json(item, &field.kind()))
-            .collect(),
+        Proto::List(items) => items.iter().map(|item| scalar_json(item, &field.kind())).collect(),
         Proto::Map(entries) => {
             let Kind::Message(entry) = field.kind() else {
                 return Value::Null;
             };
             let kind = entry.map_entry_value_field().kind();
-            let mut sorted: Vec<_> = entries
-                .iter()
-                .map(|(k, v)| (key_text(k), scalar_json(v, &kind)))
-                .collect();
+            let mut sorted: Vec<_> =
+                entries.iter().map(|(k, v)| (key_text(k), scalar_json(v, &kind))).collect();
             sorted.sort_by(|a, b| a.0.cmp(&b.0));
             Value::Object(sorted.into_iter().collect())
         }
@@ -147,26 +130,16 @@ fn float(value: f64) -> Value {
 /// [`JsonError`] naming the field that is wrong or missing.
 pub fn from_json<M: Message + Name + Default>(value: &Value) -> Result<M, JsonError> {
     let message = read_message(&descriptor(&M::full_name())?, value, "")?;
-    let broken = |_| JsonError::BadValue {
-        field: String::new(),
-        expected: "a message",
-    };
+    let broken = |_| JsonError::BadValue { field: String::new(), expected: "a message" };
     M::decode(message.encode_to_vec().as_slice()).map_err(broken)
 }
 
 fn bad(field: &str, expected: &'static str) -> JsonError {
-    JsonError::BadValue {
-        field: field.to_owned(),
-        expected,
-    }
+    JsonError::BadValue { field: field.to_owned(), expected }
 }
 
 fn join(path: &str, name: &str) -> String {
-    if path.is_empty() {
-        name.to_owned()
-    } else {
-        format!("{path}.{name}")
-    }
+    if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") }
 }
 
 fn read_message(
@@ -225,23 +198,16 @@ fn read_map(field: &FieldDescriptor, value: &Value, path: &str) -> Result<Proto,
             map.insert(key.clone(), read);
         }
     }
-    Ok(Proto::Map(
-        map.into_iter()
-            .map(|(key, value)| (MapKey::String(key), value))
-            .collect(),
-    ))
+    Ok(Proto::Map(map.into_iter().map(|(key, value)| (MapKey::String(key), value)).collect()))
 }
 
 /// None for an enum name that is not known: the field is as good as unset.
 fn read_scalar(kind: &Kind, value: &Value, path: &str) -> Result<Option<Proto>, JsonError> {
     let read = match kind {
         Kind::Bool => Proto::Bool(boolean(value).ok_or_else(|| bad(path, "true or false"))?),
-        Kind::String => Proto::String(
-            value
-                .as_str()
-                .ok_or_else(|| bad(path, "a string"))?
-                .to_owned(),
-        ),
+        Kind::String => {
+            Proto::String(value.as_str().ok_or_else(|| bad(path, "a string"))?.to_owned())
+        }
         Kind::Bytes => {
             let decoded = value.as_str().and_then(|text| STANDARD.decode(text).ok());
             Proto::Bytes(decoded.ok_or_else(|| bad(path, "base64"))?.into())
@@ -268,9 +234,7 @@ fn read_scalar(kind: &Kind, value: &Value, path: &str) -> Result<Option<Proto>, 
 
 fn enum_number(descriptor: &EnumDescriptor, value: &Value) -> Option<i32> {
     match value {
-        Value::String(name) => descriptor
-            .get_value_by_name(name)
-            .map(|value| value.number()),
+        Value::String(name) => descriptor.get_value_by_name(name).map(|value| value.number()),
         Value::Number(number) => i32::try_from(number.as_i64()?).ok(),
         _ => None,
     }
@@ -300,9 +264,7 @@ fn integer<T: TryFrom<i64> + TryFrom<u64> + std::str::FromStr>(value: &Value) ->
         return T::try_from(unsigned).ok();
     }
     // A double without fraction, as other writers print large integers.
-    let whole = value
-        .as_f64()
-        .filter(|v| v.fract() == 0.0 && v.abs() < 9.0e15)?;
+    let whole = value.as_f64().filter(|v| v.fract() == 0.0 && v.abs() < 9.0e15)?;
     T::try_from(whole as i64).ok()
 }
 
@@ -314,10 +276,7 @@ mod tests {
 
     #[test]
     fn json_of_message_has_set_fields_and_explicit_defaults() {
-        let command = mesos::CommandInfo {
-            value: Some("true".into()),
-            ..Default::default()
-        };
+        let command = mesos::CommandInfo { value: Some("true".into()), ..Default::default() };
         assert_eq!(to_json(&command), json!({"shell": true, "value": "true"}));
     }
 

@@ -25,13 +25,7 @@
 //! assert_eq!(free.to_string(), "cpus:3.5;mem:8064;ports:[31000-32000]");
 //! ```
 
-#[allow(
-    missing_docs,
-    unreachable_pub,
-    clippy::all,
-    clippy::pedantic,
-    rustdoc::all
-)]
+#[allow(missing_docs, unreachable_pub, clippy::all, clippy::pedantic, rustdoc::all)]
 mod generated {
     include!(concat!(env!("OUT_DIR"), "/modules.rs"));
 }

@@ -76,10 +76,7 @@ fn walk(tables: &Tables, index: usize, mut body: &[u8], depth: usize) -> Result<
         let key = varint(&mut body)?;
         let number = u32::try_from(key >> 3).map_err(|_| RequiredError::Malformed)?;
         let nested = payload(&mut body, key & 7)?;
-        let Ok(at) = table
-            .fields
-            .binary_search_by_key(&number, |field| field.number)
-        else {
+        let Ok(at) = table.fields.binary_search_by_key(&number, |field| field.number) else {
             continue;
         };
         let field = &table.fields[at];
@@ -95,13 +92,8 @@ fn walk(tables: &Tables, index: usize, mut body: &[u8], depth: usize) -> Result<
         return Ok(());
     }
     let bit = absent.trailing_zeros();
-    let name = table
-        .fields
-        .iter()
-        .find(|field| field.required == Some(bit));
-    Err(RequiredError::Missing(
-        name.map(|field| field.name.clone()).unwrap_or_default(),
-    ))
+    let name = table.fields.iter().find(|field| field.required == Some(bit));
+    Err(RequiredError::Missing(name.map(|field| field.name.clone()).unwrap_or_default()))
 }
 
 fn within(field: &str, error: RequiredError) -> RequiredError {
@@ -136,9 +128,7 @@ fn payload<'a>(body: &mut &'a [u8], wire_type: u64) -> Result<Option<&'a [u8]>, 
         5 => 4,
         _ => return Err(RequiredError::Malformed),
     };
-    let (value, rest) = body
-        .split_at_checked(length)
-        .ok_or(RequiredError::Malformed)?;
+    let (value, rest) = body.split_at_checked(length).ok_or(RequiredError::Malformed)?;
     *body = rest;
     Ok((wire_type == 2).then_some(value))
 }
@@ -169,12 +159,7 @@ fn build(pool: &DescriptorPool) -> Tables {
                 _ => None,
             };
             let (number, name) = (field.number(), field.name().to_owned());
-            table.fields.push(Field {
-                number,
-                name,
-                required,
-                message: nested,
-            });
+            table.fields.push(Field { number, name, required, message: nested });
         }
         tables.push(table);
     }
@@ -188,10 +173,7 @@ fn prune(tables: &mut [Table]) {
     loop {
         let before = matters.clone();
         for (index, table) in tables.iter().enumerate() {
-            matters[index] |= table
-                .fields
-                .iter()
-                .any(|f| f.message.is_some_and(|m| before[m]));
+            matters[index] |= table.fields.iter().any(|f| f.message.is_some_and(|m| before[m]));
         }
         if matters == before {
             break;
@@ -201,9 +183,7 @@ fn prune(tables: &mut [Table]) {
         for field in &mut table.fields {
             field.message = field.message.filter(|message| matters[*message]);
         }
-        table
-            .fields
-            .retain(|field| field.required.is_some() || field.message.is_some());
+        table.fields.retain(|field| field.required.is_some() || field.message.is_some());
         table.fields.sort_by_key(|field| field.number);
     }
 }
@@ -215,18 +195,13 @@ mod tests {
     use prost::{Message, Name};
 
     fn slave_info(hostname: &str) -> mesos::SlaveInfo {
-        mesos::SlaveInfo {
-            hostname: hostname.into(),
-            ..Default::default()
-        }
+        mesos::SlaveInfo { hostname: hostname.into(), ..Default::default() }
     }
 
     #[test]
     fn required_complete_message_passes() {
-        let message = mesos::internal::RegisterSlaveMessage {
-            slave: slave_info("h"),
-            ..Default::default()
-        };
+        let message =
+            mesos::internal::RegisterSlaveMessage { slave: slave_info("h"), ..Default::default() };
         let name = mesos::internal::RegisterSlaveMessage::full_name();
         assert_eq!(check(&name, &message.encode_to_vec()), Ok(()));
     }
@@ -234,10 +209,7 @@ mod tests {
     #[test]
     fn required_field_absent_names_its_path() {
         let name = "mesos.internal.RegisterSlaveMessage";
-        assert_eq!(
-            check(name, &[]),
-            Err(RequiredError::Missing("slave".into()))
-        );
+        assert_eq!(check(name, &[]), Err(RequiredError::Missing("slave".into())));
         // Field 1 (slave) as an empty message.
         let nested = check(name, &[0x0a, 0x00]);
         assert_eq!(nested, Err(RequiredError::Missing("slave.hostname".into())));
@@ -247,11 +219,7 @@ mod tests {
     fn required_noise_is_malformed() {
         let name = "mesos.internal.RegisterSlaveMessage";
         for noise in [&[0xff_u8; 12][..], &[0x0a, 0x7f], &[0x0b], &[0x80]] {
-            assert_eq!(
-                check(name, noise),
-                Err(RequiredError::Malformed),
-                "{noise:?}"
-            );
+            assert_eq!(check(name, noise), Err(RequiredError::Malformed), "{noise:?}");
         }
     }
 

@@ -39,16 +39,10 @@ impl HelpProcess {
         let endpoint = request.endpoint();
         let text = match endpoint.split_once('/') {
             None if endpoint.is_empty() => Ok(index(&pages)),
-            None => pages
-                .get(&endpoint)
-                .map(|page| process_page(&endpoint, page))
-                .ok_or(404),
+            None => pages.get(&endpoint).map(|page| process_page(&endpoint, page)).ok_or(404),
             Some((id, name)) => match pages.get(id) {
                 None => Err(404),
-                Some(page) => page
-                    .get(name)
-                    .map(|help| endpoint_page(id, name, help))
-                    .ok_or(400),
+                Some(page) => page.get(name).map(|help| endpoint_page(id, name, help)).ok_or(400),
             },
         };
         match text {
@@ -78,20 +72,11 @@ fn process_page(id: &str, page: &BTreeMap<String, Help>) -> String {
 }
 
 fn endpoint_page(id: &str, name: &str, help: &Help) -> String {
-    format!(
-        "# `{}` #\n\n{}\n\n{}\n",
-        path(id, name),
-        help.summary,
-        help.description
-    )
+    format!("# `{}` #\n\n{}\n\n{}\n", path(id, name), help.summary, help.description)
 }
 
 fn path(id: &str, name: &str) -> String {
-    if name.is_empty() {
-        format!("/{id}")
-    } else {
-        format!("/{id}/{name}")
-    }
+    if name.is_empty() { format!("/{id}") } else { format!("/{id}/{name}") }
 }
 
 fn as_json(pages: &Pages) -> serde_json::Value {
@@ -110,10 +95,7 @@ fn render(request: &Request, text: String) -> Response {
     if agent.starts_with("curl") || agent.starts_with("HTTPie") {
         return Response::ok("text/x-markdown", text);
     }
-    let escaped = text
-        .replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;");
+    let escaped = text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
     let page =
         format!("<!DOCTYPE html><meta charset=utf-8><title>help</title><pre>{escaped}</pre>");
     Response::ok("text/html; charset=utf-8", page)

@@ -37,10 +37,7 @@ impl MetricsProcess {
                 Either::Left((values, _)) => values,
                 Either::Right(_) => Default::default(),
             };
-            let object = values
-                .into_iter()
-                .map(|(name, value)| (name, value.into()))
-                .collect();
+            let object = values.into_iter().map(|(name, value)| (name, value.into())).collect();
             Response::json(&serde_json::Value::Object(object), request.param("jsonp"))
         })
     }

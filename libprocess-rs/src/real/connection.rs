@@ -24,11 +24,7 @@ pub(crate) struct Shared {
 }
 
 pub(crate) async fn serve(mut stream: TcpStream, peer: SocketAddr, shared: Rc<Shared>) {
-    let mut connection = Connection {
-        shared,
-        peer,
-        resolved: None,
-    };
+    let mut connection = Connection { shared, peer, resolved: None };
     if let Err(error) = connection.run(&mut stream).await {
         slog::debug!(connection.shared.node.log(), "connection closed";
             "peer" => %peer, "reason" => %error);
@@ -79,46 +75,23 @@ impl Connection {
         stream: &mut TcpStream,
     ) -> std::io::Result<bool> {
         match incoming {
-            Incoming::Message {
-                from,
-                id,
-                name,
-                body,
-                keep_alive,
-            } => {
+            Incoming::Message { from, id, name, body, keep_alive } => {
                 let from = self.sender(&from).await;
-                let status = self.deliver(Envelope {
-                    from,
-                    to: self.shared.node.pid(&id),
-                    name,
-                    body,
-                });
+                let status =
+                    self.deliver(Envelope { from, to: self.shared.node.pid(&id), name, body });
                 wire::put_status(replies, self.shared.node.now(), status, None, keep_alive);
                 Ok(keep_alive)
             }
-            Incoming::Refused {
-                status,
-                reason,
-                keep_alive,
-            } => {
+            Incoming::Refused { status, reason, keep_alive } => {
                 let now = self.shared.node.now();
                 wire::put_status(replies, now, status, Some(&reason), keep_alive);
                 Ok(keep_alive)
             }
-            Incoming::Plain {
-                mut request,
-                keep_alive,
-            } => {
+            Incoming::Plain { mut request, keep_alive } => {
                 request.peer = Some(self.peer);
                 let response = self.shared.web.call(request).await;
-                wire::put_response(
-                    replies,
-                    stream,
-                    self.shared.node.now(),
-                    response,
-                    keep_alive,
-                )
-                .await
+                wire::put_response(replies, stream, self.shared.node.now(), response, keep_alive)
+                    .await
             }
         }
     }
@@ -130,11 +103,7 @@ impl Connection {
                 "from" => %envelope.from, "peer" => %self.peer);
             return 400;
         }
-        if self.shared.node.deliver(envelope) {
-            202
-        } else {
-            404
-        }
+        if self.shared.node.deliver(envelope) { 202 } else { 404 }
     }
 
     /// The sender a request names: empty when it cannot be read; host names are looked up.

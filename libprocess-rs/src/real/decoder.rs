@@ -11,29 +11,18 @@ const MAX_HEAD_BYTES: usize = 64 * 1024;
 /// The longest body, and the longest chunk of one.
 const MAX_BODY_BYTES: usize = 128 * 1024 * 1024;
 const MAX_HEADERS: usize = 100;
-const METHODS: [&str; 9] = [
-    "GET", "POST", "PUT", "DELETE", "HEAD", "OPTIONS", "PATCH", "TRACE", "CONNECT",
-];
+const METHODS: [&str; 9] =
+    ["GET", "POST", "PUT", "DELETE", "HEAD", "OPTIONS", "PATCH", "TRACE", "CONNECT"];
 
 /// One request, taken apart.
 #[derive(Debug)]
 pub(crate) enum Incoming {
     /// A message: the text naming its sender, the receiver's id, the message's name, its body.
-    Message {
-        from: String,
-        id: String,
-        name: String,
-        body: Bytes,
-        keep_alive: bool,
-    },
+    Message { from: String, id: String, name: String, body: Bytes, keep_alive: bool },
     /// A plain request.
     Plain { request: Request, keep_alive: bool },
     /// A request that is answered with a status and a reason without reaching any process.
-    Refused {
-        status: u16,
-        reason: String,
-        keep_alive: bool,
-    },
+    Refused { status: u16, reason: String, keep_alive: bool },
 }
 
 /// The stream is no HTTP: the connection is closed without a reply.
@@ -153,11 +142,7 @@ impl Decoder {
                 self.body.extend_from_slice(&chunk);
             }
         }
-        if self.body.len() > MAX_BODY_BYTES {
-            Err(Broken("body too long"))
-        } else {
-            Ok(())
-        }
+        if self.body.len() > MAX_BODY_BYTES { Err(Broken("body too long")) } else { Ok(()) }
     }
 }
 
@@ -219,11 +204,7 @@ fn read_head(parsed: &httparse::Request<'_, '_>) -> Result<Head, Broken> {
 
 fn assemble(head: Head, body: Bytes) -> Incoming {
     let keep_alive = head.keep_alive;
-    let refused = |status, reason: String| Incoming::Refused {
-        status,
-        reason,
-        keep_alive,
-    };
+    let refused = |status, reason: String| Incoming::Refused { status, reason, keep_alive };
     if !head.target.starts_with('/') {
         return refused(400, "request path must start with '/'".to_owned());
     }
@@ -234,17 +215,9 @@ fn assemble(head: Head, body: Bytes) -> Incoming {
     if head.method == "POST"
         && let Some(from) = head.from
     {
-        let (id, name) = head.target[1..]
-            .split_once('/')
-            .unwrap_or((&head.target[1..], ""));
+        let (id, name) = head.target[1..].split_once('/').unwrap_or((&head.target[1..], ""));
         return match decode_component(id) {
-            Ok(id) => Incoming::Message {
-                from,
-                id,
-                name: name.to_owned(),
-                body,
-                keep_alive,
-            },
+            Ok(id) => Incoming::Message { from, id, name: name.to_owned(), body, keep_alive },
             Err(error) => refused(500, error.to_string()),
         };
     }
@@ -253,18 +226,8 @@ fn assemble(head: Head, body: Bytes) -> Incoming {
         Ok(query) => {
             let (method, headers) = (head.method, head.headers);
             let path = path.to_owned();
-            let request = Request {
-                method,
-                path,
-                query,
-                headers,
-                body,
-                peer: None,
-            };
-            Incoming::Plain {
-                request,
-                keep_alive,
-            }
+            let request = Request { method, path, query, headers, body, peer: None };
+            Incoming::Plain { request, keep_alive }
         }
         Err(error) => refused(400, error.to_string()),
     }
@@ -274,9 +237,7 @@ fn gunzip(body: &[u8]) -> std::io::Result<Bytes> {
     use std::io::Read;
     let mut plain = Vec::new();
     let limit = MAX_BODY_BYTES as u64;
-    flate2::read::GzDecoder::new(body)
-        .take(limit + 1)
-        .read_to_end(&mut plain)?;
+    flate2::read::GzDecoder::new(body).take(limit + 1).read_to_end(&mut plain)?;
     if plain.len() > MAX_BODY_BYTES {
         return Err(std::io::Error::other("too long when decompressed"));
     }
@@ -311,13 +272,7 @@ mod tests {
             .unwrap()
             .into_iter()
             .map(|incoming| match incoming {
-                Incoming::Message {
-                    from,
-                    id,
-                    name,
-                    body,
-                    keep_alive,
-                } => {
+                Incoming::Message { from, id, name, body, keep_alive } => {
                     assert!(keep_alive);
                     (from, id, name, body)
                 }
@@ -339,9 +294,7 @@ mod tests {
             b"POST /a/n HTTP/1.1\r\nLibprocess-From: x\r\nTransfer-Encoding: chunked\r\n\r\n\
             2\r\nab\r\n1;ext=1\r\nc\r\n0\r\nTrailer: t\r\n\r\n";
         let incoming = decode_all(bytes).unwrap();
-        let [Incoming::Message { body, .. }] = &incoming[..] else {
-            panic!("{incoming:?}")
-        };
+        let [Incoming::Message { body, .. }] = &incoming[..] else { panic!("{incoming:?}") };
         assert_eq!(body.as_ref(), b"abc");
     }
 
@@ -349,9 +302,7 @@ mod tests {
     fn decoder_receiver_id_is_percent_decoded_and_name_is_not() {
         let bytes = b"POST /worker%281%29/a%20b HTTP/1.1\r\nLibprocess-From: x\r\n\r\n";
         let incoming = decode_all(bytes).unwrap();
-        let [Incoming::Message { id, name, .. }] = &incoming[..] else {
-            panic!("{incoming:?}")
-        };
+        let [Incoming::Message { id, name, .. }] = &incoming[..] else { panic!("{incoming:?}") };
         assert_eq!((id.as_str(), name.as_str()), ("worker(1)", "a%20b"));
     }
 
@@ -359,13 +310,7 @@ mod tests {
     fn decoder_plain_request_keeps_query_and_headers() {
         let bytes = b"GET /m/state?jsonp=f%28&x HTTP/1.0\r\nHost: h\r\n\r\n";
         let incoming = decode_all(bytes).unwrap();
-        let [
-            Incoming::Plain {
-                request,
-                keep_alive,
-            },
-        ] = &incoming[..]
-        else {
+        let [Incoming::Plain { request, keep_alive }] = &incoming[..] else {
             panic!("{incoming:?}")
         };
         assert!(!keep_alive);
@@ -383,9 +328,7 @@ mod tests {
         ];
         for (text, expected) in cases {
             let incoming = decode_all(text.as_bytes()).unwrap();
-            let [Incoming::Refused { status, .. }] = &incoming[..] else {
-                panic!("{incoming:?}")
-            };
+            let [Incoming::Refused { status, .. }] = &incoming[..] else { panic!("{incoming:?}") };
             assert_eq!(*status, expected, "{text}");
         }
     }

@@ -44,11 +44,7 @@ impl RealDisk {
         Box::pin(async move {
             let gone = || Err(std::io::Error::other("the disk thread is gone"));
             let done = receiver.await.unwrap_or_else(|_| gone());
-            done.map_err(|source| DiskError {
-                operation,
-                path: wanted,
-                source,
-            })
+            done.map_err(|source| DiskError { operation, path: wanted, source })
         })
     }
 }
@@ -78,17 +74,10 @@ fn replace(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
 fn append(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     let fresh = !path.exists();
     fs::create_dir_all(parent(path))?;
-    let mut file = fs::OpenOptions::new()
-        .append(true)
-        .create(true)
-        .open(path)?;
+    let mut file = fs::OpenOptions::new().append(true).create(true).open(path)?;
     file.write_all(bytes)?;
     file.sync_data()?;
-    if fresh {
-        sync_dir(parent(path))
-    } else {
-        Ok(())
-    }
+    if fresh { sync_dir(parent(path)) } else { Ok(()) }
 }
 
 fn remove(path: &Path) -> std::io::Result<()> {
@@ -191,9 +180,7 @@ impl Disk for RealDisk {
     }
 
     fn stat(&self, path: &Path) -> DiskFuture<FileInfo> {
-        self.submit("stat", path, |path| {
-            Ok(info(path.to_owned(), &fs::metadata(path)?))
-        })
+        self.submit("stat", path, |path| Ok(info(path.to_owned(), &fs::metadata(path)?)))
     }
 
     fn symlink(&self, target: &Path, link: &Path) -> DiskFuture<()> {
@@ -206,9 +193,7 @@ impl Disk for RealDisk {
     }
 
     fn chown(&self, path: &Path, uid: u32, gid: u32) -> DiskFuture<()> {
-        self.submit("chown", path, move |path| {
-            std::os::unix::fs::chown(path, Some(uid), Some(gid))
-        })
+        self.submit("chown", path, move |path| std::os::unix::fs::chown(path, Some(uid), Some(gid)))
     }
 
     fn space(&self, path: &Path) -> DiskFuture<(u64, u64)> {
@@ -226,19 +211,13 @@ mod tests {
         let root = std::env::temp_dir().join(format!("disk-{}", std::process::id()));
         let disk = RealDisk::start().unwrap();
         let file = root.join("a/b/log");
-        let pending = [
-            disk.append(&file, "one".into()),
-            disk.append(&file, "two".into()),
-        ];
+        let pending = [disk.append(&file, "one".into()), disk.append(&file, "two".into())];
         for done in pending {
             block_on(done).unwrap();
         }
         assert_eq!(block_on(disk.read(&file)).unwrap().as_ref(), b"onetwo");
         block_on(disk.write(&file, "three".into())).unwrap();
-        assert_eq!(
-            block_on(disk.read_at(&file, 2, 10)).unwrap().as_ref(),
-            b"ree"
-        );
+        assert_eq!(block_on(disk.read_at(&file, 2, 10)).unwrap().as_ref(), b"ree");
         block_on(disk.symlink(&file, &root.join("latest"))).unwrap();
         assert_eq!(block_on(disk.list(&root)).unwrap().len(), 2);
         block_on(disk.remove(&root)).unwrap();

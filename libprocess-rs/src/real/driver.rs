@@ -38,10 +38,7 @@ impl Clock {
     pub(crate) fn start() -> Self {
         let wall = std::time::UNIX_EPOCH.elapsed().unwrap_or_default();
         let started = Time::EPOCH + wall;
-        Self {
-            started,
-            monotonic: tokio::time::Instant::now(),
-        }
+        Self { started, monotonic: tokio::time::Instant::now() }
     }
 
     fn now(self) -> Time {

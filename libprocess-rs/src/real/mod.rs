@@ -105,11 +105,7 @@ impl Config {
             };
             match value.parse() {
                 Ok(parsed) => Ok(Some(parsed)),
-                Err(_) => Err(StartError::Environment {
-                    name,
-                    value,
-                    expected,
-                }),
+                Err(_) => Err(StartError::Environment { name, value, expected }),
             }
         }
         self.ip = read(&lookup, "IP", "an IPv4 address")?.unwrap_or(self.ip);
@@ -146,9 +142,7 @@ pub async fn start(config: Config) -> Result<Node, StartError> {
         timers: timers.clone(),
         outbound: outbound::Outbound::new(&node, arbiter.handle()),
         disk: Arc::new(disk),
-        subprocesses: Arc::new(subprocess::RealSubprocesses {
-            arbiter: arbiter.handle(),
-        }),
+        subprocesses: Arc::new(subprocess::RealSubprocesses { arbiter: arbiter.handle() }),
     };
     node.start(Arc::new(driver));
     let (sender, receiver) = oneshot::channel();
@@ -165,9 +159,7 @@ pub async fn start(config: Config) -> Result<Node, StartError> {
             };
         });
     });
-    let outcome = receiver
-        .await
-        .unwrap_or_else(|_| Err("the thread ended".to_owned()));
+    let outcome = receiver.await.unwrap_or_else(|_| Err("the thread ended".to_owned()));
     outcome.map_err(StartError::Thread)?;
     Ok(node)
 }
@@ -178,38 +170,26 @@ fn bind(config: &Config) -> Result<(std::net::TcpListener, SocketAddrV4), StartE
     let socket = tokio::net::TcpSocket::new_v4().map_err(failed)?;
     socket.set_reuseaddr(true).map_err(failed)?;
     socket.bind(SocketAddr::V4(address)).map_err(failed)?;
-    let listener = socket
-        .listen(BACKLOG as u32)
-        .and_then(TcpListener::into_std)
-        .map_err(failed)?;
+    let listener = socket.listen(BACKLOG as u32).and_then(TcpListener::into_std).map_err(failed)?;
     let port = listener.local_addr().map_err(failed)?.port();
     let ip = match config.advertise_ip {
         Some(ip) => ip,
         None if config.ip.is_unspecified() => own_address()?,
         None => config.ip,
     };
-    Ok((
-        listener,
-        SocketAddrV4::new(ip, config.advertise_port.unwrap_or(port)),
-    ))
+    Ok((listener, SocketAddrV4::new(ip, config.advertise_port.unwrap_or(port))))
 }
 
 /// The IPv4 address that this host's name resolves to.
 fn own_address() -> Result<Ipv4Addr, StartError> {
     use std::net::ToSocketAddrs;
-    let name = nix::unistd::gethostname()
-        .unwrap_or_default()
-        .to_string_lossy()
-        .into_owned();
-    let found = (name.as_str(), 0)
-        .to_socket_addrs()
-        .ok()
-        .and_then(|mut addresses| {
-            addresses.find_map(|address| match address {
-                SocketAddr::V4(v4) => Some(*v4.ip()),
-                SocketAddr::V6(_) => None,
-            })
-        });
+    let name = nix::unistd::gethostname().unwrap_or_default().to_string_lossy().into_owned();
+    let found = (name.as_str(), 0).to_socket_addrs().ok().and_then(|mut addresses| {
+        addresses.find_map(|address| match address {
+            SocketAddr::V4(v4) => Some(*v4.ip()),
+            SocketAddr::V6(_) => None,
+        })
+    });
     found.ok_or(StartError::NoAddress(name))
 }
 
@@ -220,14 +200,7 @@ async fn prepare(
 ) -> Result<(TcpListener, Rc<connection::Shared>), String> {
     let listener = TcpListener::from_std(listener).map_err(|error| error.to_string())?;
     let web = web::WebApp::new(node.clone()).await?;
-    Ok((
-        listener,
-        Rc::new(connection::Shared {
-            node,
-            web,
-            require_peer_match,
-        }),
-    ))
+    Ok((listener, Rc::new(connection::Shared { node, web, require_peer_match })))
 }
 
 async fn accept(listener: TcpListener, shared: Rc<connection::Shared>) {
@@ -239,10 +212,7 @@ async fn accept(listener: TcpListener, shared: Rc<connection::Shared>) {
             Err(error) => {
                 // Out of descriptors, most likely: wait for some to be given back.
                 slog::error!(shared.node.log(), "cannot accept a connection"; "reason" => %error);
-                shared
-                    .node
-                    .sleep(std::time::Duration::from_millis(100))
-                    .await;
+                shared.node.sleep(std::time::Duration::from_millis(100)).await;
             }
         }
     }

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{BufMut, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
@@ -49,12 +49,7 @@ struct Socket {
 impl Socket {
     fn new(kind: Kind, queue: Queue) -> Arc<Self> {
         let (queue, more) = (Mutex::new(queue), Notify::new());
-        Arc::new(Self {
-            kind,
-            queue,
-            more,
-            replaced: AtomicBool::new(false),
-        })
+        Arc::new(Self { kind, queue, more, replaced: AtomicBool::new(false) })
     }
 
     /// False when the peer is too slow and the message was dropped.
@@ -98,20 +93,13 @@ pub(crate) struct Outbound {
 
 impl Outbound {
     pub(crate) fn new(node: &Node, arbiter: actix_rt::ArbiterHandle) -> Arc<Self> {
-        Arc::new(Self {
-            sockets: Mutex::default(),
-            node: node.downgrade(),
-            arbiter,
-        })
+        Arc::new(Self { sockets: Mutex::default(), node: node.downgrade(), arbiter })
     }
 
     pub(crate) fn transmit(self: &Arc<Self>, envelope: Envelope) {
         let peer = envelope.to.address();
         let mut sockets = lock(&self.sockets);
-        let known = sockets
-            .persistent
-            .get(&peer)
-            .or_else(|| sockets.temporary.get(&peer));
+        let known = sockets.persistent.get(&peer).or_else(|| sockets.temporary.get(&peer));
         let taken = match known {
             Some(socket) => socket.push(envelope),
             None => {
@@ -205,9 +193,7 @@ impl Outbound {
             Kind::Persistent => &mut sockets.persistent,
             Kind::Temporary => &mut sockets.temporary,
         };
-        let current = map
-            .get(&peer)
-            .is_some_and(|current| Arc::ptr_eq(current, socket));
+        let current = map.get(&peer).is_some_and(|current| Arc::ptr_eq(current, socket));
         if current {
             map.remove(&peer);
         }
@@ -232,20 +218,12 @@ impl Outbound {
 }
 
 fn closed() -> std::io::Result<()> {
-    Err(std::io::Error::new(
-        std::io::ErrorKind::UnexpectedEof,
-        "closed by peer",
-    ))
+    Err(std::io::Error::new(std::io::ErrorKind::UnexpectedEof, "closed by peer"))
 }
 
 /// Appends the framing of one message: header order, one chunk, nothing for an empty body.
 pub(crate) fn encode(envelope: &Envelope, out: &mut BytesMut) {
-    let Envelope {
-        from,
-        to,
-        name,
-        body,
-    } = envelope;
+    let Envelope { from, to, name, body } = envelope;
     let slash = if to.id().is_empty() { "" } else { "/" };
     let head = format!(
         "POST {slash}{id}/{name} HTTP/1.1\r\nUser-Agent: libprocess/{from}\r\n\
@@ -273,6 +251,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use bytes::Bytes;
 
     fn framed(to: &str, body: &'static str) -> String {
         let mut out = BytesMut::new();

@@ -49,16 +49,9 @@ impl Subprocesses for RealSubprocesses {
             let started = receiver.await.unwrap_or_else(|_| gone());
             let (pid, ended) =
                 started.map_err(|source| SubprocessError::Spawn { program, source })?;
-            let unknown = Ended {
-                status: None,
-                stdout: Bytes::new(),
-                stderr: Bytes::new(),
-            };
+            let unknown = Ended { status: None, stdout: Bytes::new(), stderr: Bytes::new() };
             let ended = async move { ended.await.unwrap_or(unknown) };
-            Ok(Child {
-                pid,
-                ended: Box::pin(ended),
-            })
+            Ok(Child { pid, ended: Box::pin(ended) })
         })
     }
 
@@ -73,19 +66,12 @@ impl Subprocesses for RealSubprocesses {
         });
         Box::pin(async move {
             let _ = receiver.await;
-            Ended {
-                status: None,
-                stdout: Bytes::new(),
-                stderr: Bytes::new(),
-            }
+            Ended { status: None, stdout: Bytes::new(), stderr: Bytes::new() }
         })
     }
 
     fn signal(&self, target: Target, signal: i32) -> Result<(), SubprocessError> {
-        let failed = |errno: Errno| SubprocessError::Signal {
-            target,
-            source: errno.into(),
-        };
+        let failed = |errno: Errno| SubprocessError::Signal { target, source: errno.into() };
         let signal = Signal::try_from(signal).map_err(failed)?;
         let sent = match target {
             Target::Process(pid) => nix::sys::signal::kill(os_pid(pid), signal),
@@ -125,16 +111,13 @@ fn tree(root: u32) -> BTreeSet<i32> {
     let Ok(all) = procfs::process::all_processes() else {
         return BTreeSet::from([root]);
     };
-    let stats: Vec<_> = all
-        .filter_map(|process| process.ok()?.stat().ok())
-        .collect();
+    let stats: Vec<_> = all.filter_map(|process| process.ok()?.stat().ok()).collect();
     let mut members = BTreeSet::from([root]);
     loop {
         let before = members.len();
         for stat in &stats {
-            let related = [stat.ppid, stat.pgrp, stat.session]
-                .iter()
-                .any(|id| members.contains(id));
+            let related =
+                [stat.ppid, stat.pgrp, stat.session].iter().any(|id| members.contains(id));
             if related {
                 members.insert(stat.pid);
             }
@@ -151,10 +134,7 @@ fn stdio(output: &Output) -> std::io::Result<Stdio> {
         Output::Null => Stdio::null(),
         Output::Collect => Stdio::piped(),
         Output::File(path) => {
-            let file = std::fs::OpenOptions::new()
-                .append(true)
-                .create(true)
-                .open(path)?;
+            let file = std::fs::OpenOptions::new().append(true).create(true).open(path)?;
             Stdio::from(file)
         }
     })
@@ -166,8 +146,7 @@ fn start(command: &Command) -> std::io::Result<tokio::process::Child> {
         os.arg0(zeroth).args(rest);
     }
     os.env_clear().envs(&command.env).stdin(Stdio::null());
-    os.stdout(stdio(&command.stdout)?)
-        .stderr(stdio(&command.stderr)?);
+    os.stdout(stdio(&command.stdout)?).stderr(stdio(&command.stderr)?);
     if let Some(cwd) = &command.cwd {
         os.current_dir(cwd);
     }
@@ -186,25 +165,15 @@ fn new_session(os: &mut tokio::process::Command) {
     // SAFETY: the closure runs in the forked child before exec and calls nothing but setsid(2),
     // which is async-signal-safe and allocates nothing.
     unsafe {
-        os.pre_exec(|| {
-            nix::unistd::setsid()
-                .map(drop)
-                .map_err(std::io::Error::from)
-        });
+        os.pre_exec(|| nix::unistd::setsid().map(drop).map_err(std::io::Error::from));
     }
 }
 
 async fn watch(mut child: tokio::process::Child) -> Ended {
     let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
     let (status, stdout, stderr) = futures::join!(child.wait(), collect(stdout), collect(stderr));
-    let status = status.ok().map(|status| ExitStatus {
-        raw: status.into_raw(),
-    });
-    Ended {
-        status,
-        stdout,
-        stderr,
-    }
+    let status = status.ok().map(|status| ExitStatus { raw: status.into_raw() });
+    Ended { status, stdout, stderr }
 }
 
 async fn collect(output: Option<impl tokio::io::AsyncRead + Unpin>) -> Bytes {

@@ -35,10 +35,7 @@ impl Timers {
         let id = armed.next;
         armed.by_deadline.insert((deadline, id), fire);
         armed.deadlines.insert(id, deadline);
-        let first = armed
-            .by_deadline
-            .first_key_value()
-            .is_some_and(|((_, first), _)| *first == id);
+        let first = armed.by_deadline.first_key_value().is_some_and(|((_, first), _)| *first == id);
         drop(armed);
         if first {
             self.sooner.notify_one();
@@ -58,11 +55,7 @@ impl Timers {
         loop {
             let due = self.take_due(Instant::now());
             if due.is_empty() {
-                let next = self
-                    .lock()
-                    .by_deadline
-                    .first_key_value()
-                    .map(|((at, _), _)| *at);
+                let next = self.lock().by_deadline.first_key_value().map(|((at, _), _)| *at);
                 match next {
                     None => self.sooner.notified().await,
                     Some(at) => {

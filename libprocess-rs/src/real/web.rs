@@ -140,9 +140,7 @@ fn lists_gzip(accept: &str) -> bool {
     accept.split(',').any(|item| {
         let mut parts = item.split(';').map(str::trim);
         let coding = parts.next().unwrap_or_default();
-        let quality = parts
-            .find_map(|part| part.strip_prefix("q="))
-            .map_or(Ok(1.0), str::parse);
+        let quality = parts.find_map(|part| part.strip_prefix("q=")).map_or(Ok(1.0), str::parse);
         (coding.eq_ignore_ascii_case("gzip") || coding == "*")
             && quality.is_ok_and(|q: f32| q > 0.0)
     })
@@ -156,10 +154,7 @@ fn from_actix(response: ServiceResponse<BoxBody>) -> WebResponse {
         .headers()
         .iter()
         .map(|(name, value)| {
-            (
-                canonical(name.as_str()),
-                String::from_utf8_lossy(value.as_bytes()).into_owned(),
-            )
+            (canonical(name.as_str()), String::from_utf8_lossy(value.as_bytes()).into_owned())
         })
         .collect();
     let body = match body.size() {
@@ -169,29 +164,19 @@ fn from_actix(response: ServiceResponse<BoxBody>) -> WebResponse {
             Err(body) => WebBody::Stream(Box::pin(chunks(body))),
         },
     };
-    WebResponse {
-        status,
-        headers,
-        body,
-    }
+    WebResponse { status, headers, body }
 }
 
 fn from_actix_error(error: &actix_web::Error) -> WebResponse {
     let status = error.as_response_error().status_code().as_u16();
     let body = WebBody::Bytes(error.to_string().into());
-    WebResponse {
-        status,
-        headers: Vec::new(),
-        body,
-    }
+    WebResponse { status, headers: Vec::new(), body }
 }
 
 fn chunks(body: BoxBody) -> impl futures::Stream<Item = std::io::Result<Bytes>> {
     let mut body = Box::pin(body);
     futures::stream::poll_fn(move |context| {
-        body.as_mut()
-            .poll_next(context)
-            .map_err(|error| std::io::Error::other(error.to_string()))
+        body.as_mut().poll_next(context).map_err(|error| std::io::Error::other(error.to_string()))
     })
 }
 
@@ -199,9 +184,8 @@ fn chunks(body: BoxBody) -> impl futures::Stream<Item = std::io::Result<Bytes>> 
 fn canonical(name: &str) -> String {
     let words = name.split('-').map(|word| {
         let mut letters = word.chars();
-        letters.next().map_or(String::new(), |first| {
-            first.to_ascii_uppercase().to_string()
-        }) + letters.as_str()
+        letters.next().map_or(String::new(), |first| first.to_ascii_uppercase().to_string())
+            + letters.as_str()
     });
     words.collect::<Vec<_>>().join("-")
 }

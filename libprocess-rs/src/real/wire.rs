@@ -22,17 +22,10 @@ pub(crate) fn put_status(
     text: Option<&str>,
     keep_alive: bool,
 ) {
-    let customary = if status < 300 {
-        String::new()
-    } else {
-        format!("{status} {}.", reason(status))
-    };
+    let customary =
+        if status < 300 { String::new() } else { format!("{status} {}.", reason(status)) };
     let body = text.unwrap_or(&customary);
-    let close = if keep_alive {
-        ""
-    } else {
-        "Connection: close\r\n"
-    };
+    let close = if keep_alive { "" } else { "Connection: close\r\n" };
     let head = format!(
         "HTTP/1.1 {status} {}\r\nDate: {}\r\n{close}Content-Length: {}\r\n\r\n{body}",
         reason(status),
@@ -50,18 +43,9 @@ pub(crate) async fn put_response(
     response: WebResponse,
     keep_alive: bool,
 ) -> std::io::Result<bool> {
-    let WebResponse {
-        status,
-        headers,
-        body,
-    } = response;
+    let WebResponse { status, headers, body } = response;
     out.put_slice(
-        format!(
-            "HTTP/1.1 {status} {}\r\nDate: {}\r\n",
-            reason(status),
-            date(now)
-        )
-        .as_bytes(),
+        format!("HTTP/1.1 {status} {}\r\nDate: {}\r\n", reason(status), date(now)).as_bytes(),
     );
     let mut close = !keep_alive;
     for (name, value) in &headers {

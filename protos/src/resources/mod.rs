@@ -112,9 +112,7 @@ impl Resources {
     /// True when all of `other` is in here.
     pub fn contains(&self, other: &Resources) -> bool {
         other.entries.iter().all(|(key, entry)| {
-            self.entries
-                .get(key)
-                .is_some_and(|present| present.amount.contains(&entry.amount))
+            self.entries.get(key).is_some_and(|present| present.amount.contains(&entry.amount))
         })
     }
 
@@ -146,11 +144,7 @@ impl Resources {
 
     /// The total of a scalar over all roles and kinds; 0 when there is none.
     pub fn scalar(&self, name: &str) -> f64 {
-        let total = self
-            .entries
-            .values()
-            .filter(|e| e.template.name == name)
-            .map(Entry::fixed);
+        let total = self.entries.values().filter(|e| e.template.name == name).map(Entry::fixed);
         from_fixed(total.sum())
     }
 
@@ -177,11 +171,7 @@ impl Resources {
     /// Ports as sorted, disjoint ranges with both ends.
     pub fn ports(&self) -> Vec<(u64, u64)> {
         let mut all = Vec::new();
-        for entry in self
-            .entries
-            .values()
-            .filter(|entry| entry.template.name == "ports")
-        {
+        for entry in self.entries.values().filter(|entry| entry.template.name == "ports") {
             if let Amount::Ranges(ranges) = &entry.amount {
                 all.extend(ranges);
             }
@@ -202,15 +192,8 @@ impl Resources {
 
     /// Those whose message (without amount) satisfies `keep`.
     pub fn filter(&self, mut keep: impl FnMut(&mesos::Resource) -> bool) -> Resources {
-        let entries = self
-            .entries
-            .iter()
-            .filter(|(_, entry)| keep(&entry.template));
-        Resources {
-            entries: entries
-                .map(|(key, entry)| (key.clone(), entry.clone()))
-                .collect(),
-        }
+        let entries = self.entries.iter().filter(|(_, entry)| keep(&entry.template));
+        Resources { entries: entries.map(|(key, entry)| (key.clone(), entry.clone())).collect() }
     }
 
     /// Those that no role reserves.
@@ -228,10 +211,7 @@ impl Resources {
         let mut by_role: BTreeMap<String, Resources> = BTreeMap::new();
         for entry in self.entries.values() {
             if let Some(role) = reservation_role(&entry.template) {
-                by_role
-                    .entry(role.to_owned())
-                    .or_default()
-                    .add_entry(entry.clone());
+                by_role.entry(role.to_owned()).or_default().add_entry(entry.clone());
             }
         }
         by_role
@@ -242,10 +222,7 @@ impl Resources {
         self.filter(|resource| match reservation_role(resource) {
             None => true,
             Some(owner) => {
-                owner == role
-                    || role
-                        .strip_prefix(owner)
-                        .is_some_and(|rest| rest.starts_with('/'))
+                owner == role || role.strip_prefix(owner).is_some_and(|rest| rest.starts_with('/'))
             }
         })
     }
@@ -263,9 +240,7 @@ impl Resources {
     /// The same, allocated to `role`.
     #[must_use]
     pub fn allocated_to(&self, role: &str) -> Resources {
-        let info = mesos::resource::AllocationInfo {
-            role: Some(role.to_owned()),
-        };
+        let info = mesos::resource::AllocationInfo { role: Some(role.to_owned()) };
         self.map(|resource| resource.allocation_info = Some(info.clone()))
     }
 
@@ -318,10 +293,7 @@ impl Resources {
             for candidate in candidates {
                 let taken = candidate.amount.common(&missing);
                 missing.subtract(&taken);
-                found.add_entry(Entry {
-                    template: candidate.template.clone(),
-                    amount: taken,
-                });
+                found.add_entry(Entry { template: candidate.template.clone(), amount: taken });
             }
             if !missing.is_empty() {
                 return None;
@@ -355,10 +327,7 @@ impl std::iter::Sum for Resources {
 impl Entry {
     fn key(&self) -> Key {
         let identity = self.template.encode_to_vec().into();
-        Key {
-            name: self.template.name.clone(),
-            identity,
-        }
+        Key { name: self.template.name.clone(), identity }
     }
 
     fn fixed(&self) -> i64 {
@@ -388,9 +357,7 @@ impl Entry {
                 if ranges.range.iter().any(|range| range.begin > range.end) {
                     return Err(invalid("a range ends before it begins"));
                 }
-                Amount::Ranges(coalesce(
-                    ranges.range.iter().map(|r| (r.begin, r.end)).collect(),
-                ))
+                Amount::Ranges(coalesce(ranges.range.iter().map(|r| (r.begin, r.end)).collect()))
             }
             (Ok(mesos::value::Type::Set), None, None, Some(set)) => {
                 Amount::Set(set.item.iter().cloned().collect())
@@ -399,7 +366,7 @@ impl Entry {
         };
         let mut template = resource.clone();
         (template.scalar, template.ranges, template.set) = (None, None, None);
-        template.reservations = reservation_stack(resource).map_err(|p| invalid(p))?;
+        template.reservations = reservation_stack(resource).map_err(invalid)?;
         (template.role, template.reservation) = (None, None);
         Ok(Self { template, amount })
     }
@@ -408,21 +375,15 @@ impl Entry {
         let mut resource = self.template.clone();
         match &self.amount {
             Amount::Scalar(value) => {
-                resource.scalar = Some(mesos::value::Scalar {
-                    value: from_fixed(*value),
-                });
+                resource.scalar = Some(mesos::value::Scalar { value: from_fixed(*value) });
             }
             Amount::Ranges(ranges) => {
-                let range = ranges
-                    .iter()
-                    .map(|&(begin, end)| mesos::value::Range { begin, end })
-                    .collect();
+                let range =
+                    ranges.iter().map(|&(begin, end)| mesos::value::Range { begin, end }).collect();
                 resource.ranges = Some(mesos::value::Ranges { range });
             }
             Amount::Set(items) => {
-                resource.set = Some(mesos::value::Set {
-                    item: items.iter().cloned().collect(),
-                });
+                resource.set = Some(mesos::value::Set { item: items.iter().cloned().collect() });
             }
         }
         if resource.reservations.len() <= 1 {
@@ -431,11 +392,7 @@ impl Entry {
             resource.role = Some(role.unwrap_or_else(|| "*".to_owned()));
             resource.reservation = reservation
                 .filter(|r| r.r#type == Some(ReservationType::Dynamic.into()))
-                .map(|r| ReservationInfo {
-                    r#type: None,
-                    role: None,
-                    ..r
-                });
+                .map(|r| ReservationInfo { r#type: None, role: None, ..r });
         }
         resource
     }
@@ -448,10 +405,7 @@ fn reservation_stack(resource: &mesos::Resource) -> Result<Vec<ReservationInfo>,
         if resource.reservation.is_some() || role.is_some() {
             return Err("old and new reservation fields exclude each other");
         }
-        if resource
-            .reservations
-            .iter()
-            .any(|r| matches!(r.role.as_deref(), None | Some("" | "*")))
+        if resource.reservations.iter().any(|r| matches!(r.role.as_deref(), None | Some("" | "*")))
         {
             return Err("a reservation has no role");
         }

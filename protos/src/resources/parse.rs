@@ -16,10 +16,7 @@ impl Resources {
         if text.trim_start().starts_with('[') {
             return parse_json(text, default_role);
         }
-        let items = text
-            .split([';', '\n'])
-            .map(str::trim)
-            .filter(|item| !item.is_empty());
+        let items = text.split([';', '\n']).map(str::trim).filter(|item| !item.is_empty());
         let wire: Result<Vec<_>, _> = items.map(|item| parse_item(item, default_role)).collect();
         Self::from_wire(&wire?)
     }
@@ -39,11 +36,8 @@ fn parse_item(item: &str, default_role: &str) -> Result<mesos::Resource, Resourc
     if name.is_empty() || role.is_empty() || name.contains([')', '{', '[']) {
         return Err(syntax());
     }
-    let (kind, scalar, ranges, set) =
-        parse_amount(amount).map_err(|source| ResourceError::Amount {
-            name: name.to_owned(),
-            source,
-        })?;
+    let (kind, scalar, ranges, set) = parse_amount(amount)
+        .map_err(|source| ResourceError::Amount { name: name.to_owned(), source })?;
     Ok(mesos::Resource {
         name: name.to_owned(),
         r#type: kind.into(),

@@ -12,10 +12,8 @@ impl Entry {
         match &self.amount {
             Amount::Scalar(value) => from_fixed(*value).to_string(),
             Amount::Ranges(ranges) => {
-                let items: Vec<_> = ranges
-                    .iter()
-                    .map(|(from, to)| format!("{from}-{to}"))
-                    .collect();
+                let items: Vec<_> =
+                    ranges.iter().map(|(from, to)| format!("{from}-{to}")).collect();
                 format!("[{}]", items.join(separator))
             }
             Amount::Set(items) => {
@@ -51,21 +49,14 @@ impl Resources {
     pub fn to_object(&self) -> Map<String, Value> {
         let mut object = Map::new();
         for name in ["cpus", "gpus", "mem", "disk"] {
-            object.insert(
-                name.to_owned(),
-                Value::from(self.non_revocable().scalar(name)),
-            );
+            object.insert(name.to_owned(), Value::from(self.non_revocable().scalar(name)));
         }
         let mut summed = self.unallocated().to_unreserved();
         summed = summed.map(|resource| {
             (resource.disk, resource.provider_id, resource.shared) = (None, None, None);
         });
         for entry in summed.entries.values() {
-            let suffix = if entry.template.revocable.is_some() {
-                "_revocable"
-            } else {
-                ""
-            };
+            let suffix = if entry.template.revocable.is_some() { "_revocable" } else { "" };
             let name = format!("{}{suffix}", entry.template.name);
             let value = match &entry.amount {
                 Amount::Scalar(value) => Value::from(from_fixed(*value)),

@@ -57,9 +57,7 @@ impl Amount {
         match (self, other) {
             (Amount::Scalar(a), Amount::Scalar(b)) => *a = (*a - b).max(0),
             (Amount::Ranges(a), Amount::Ranges(b)) => {
-                *a = b
-                    .iter()
-                    .fold(std::mem::take(a), |left, taken| cut(&left, *taken));
+                *a = b.iter().fold(std::mem::take(a), |left, taken| cut(&left, *taken));
             }
             (Amount::Set(a), Amount::Set(b)) => a.retain(|item| !b.contains(item)),
             _ => {}
@@ -69,9 +67,9 @@ impl Amount {
     pub(crate) fn contains(&self, other: &Amount) -> bool {
         match (self, other) {
             (Amount::Scalar(a), Amount::Scalar(b)) => a >= b,
-            (Amount::Ranges(a), Amount::Ranges(b)) => b
-                .iter()
-                .all(|(from, to)| a.iter().any(|(low, high)| low <= from && to <= high)),
+            (Amount::Ranges(a), Amount::Ranges(b)) => {
+                b.iter().all(|(from, to)| a.iter().any(|(low, high)| low <= from && to <= high))
+            }
             (Amount::Set(a), Amount::Set(b)) => a.is_superset(b),
             _ => false,
         }
@@ -149,11 +147,7 @@ pub(crate) fn parse_amount(
         let bad = || AmountError::Range(text.to_owned());
         let inner = inner.strip_suffix(']').ok_or_else(bad)?;
         let mut ranges = Vec::new();
-        for item in inner
-            .split(',')
-            .map(str::trim)
-            .filter(|item| !item.is_empty())
-        {
+        for item in inner.split(',').map(str::trim).filter(|item| !item.is_empty()) {
             let (from, to) = item.split_once('-').ok_or_else(bad)?;
             let begin = from.trim().parse().map_err(|_| bad())?;
             let end = to.trim().parse().map_err(|_| bad())?;
@@ -162,30 +156,14 @@ pub(crate) fn parse_amount(
             }
             ranges.push((begin, end));
         }
-        let range = coalesce(ranges)
-            .into_iter()
-            .map(|(begin, end)| Range { begin, end })
-            .collect();
+        let range = coalesce(ranges).into_iter().map(|(begin, end)| Range { begin, end }).collect();
         return Ok((Type::Ranges, None, Some(Ranges { range }), None));
     }
     if let Some(inner) = text.strip_prefix('{') {
-        let inner = inner
-            .strip_suffix('}')
-            .ok_or_else(|| AmountError::Set(text.to_owned()))?;
-        let items: BTreeSet<String> = inner
-            .split(',')
-            .map(str::trim)
-            .filter(|i| !i.is_empty())
-            .map(str::to_owned)
-            .collect();
-        return Ok((
-            Type::Set,
-            None,
-            None,
-            Some(Set {
-                item: items.into_iter().collect(),
-            }),
-        ));
+        let inner = inner.strip_suffix('}').ok_or_else(|| AmountError::Set(text.to_owned()))?;
+        let items: BTreeSet<String> =
+            inner.split(',').map(str::trim).filter(|i| !i.is_empty()).map(str::to_owned).collect();
+        return Ok((Type::Set, None, None, Some(Set { item: items.into_iter().collect() })));
     }
     if !text.starts_with(|c: char| c.is_ascii_digit() || matches!(c, '-' | '+' | '.')) {
         return Err(AmountError::Text);
@@ -202,11 +180,8 @@ pub(crate) fn parse_amount(
 /// The text of ranges or a set with items joined by `separator`.
 pub(crate) fn print_amount(ranges: Option<&Ranges>, set: Option<&Set>, separator: &str) -> String {
     if let Some(ranges) = ranges {
-        let items: Vec<_> = ranges
-            .range
-            .iter()
-            .map(|range| format!("{}-{}", range.begin, range.end))
-            .collect();
+        let items: Vec<_> =
+            ranges.range.iter().map(|range| format!("{}-{}", range.begin, range.end)).collect();
         return format!("[{}]", items.join(separator));
     }
     let items = set.map(|set| set.item.as_slice()).unwrap_or_default();
