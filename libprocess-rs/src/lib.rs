@@ -16,6 +16,7 @@
 //! - [`http`]: requests and responses as processes see them
 //! - [`disk`], [`subprocess`]: the operating system behind a seam
 //! - [`real`], [`sim`]: the two drivers
+//! - [`flags`]: command-line flags and their environment variables
 //! - [`metrics`]: counters and gauges
 //!
 //! # Example
@@ -43,6 +44,7 @@ mod ctx;
 pub mod disk;
 mod driver;
 mod envelope;
+pub mod flags;
 mod handle;
 pub mod http;
 mod inbox;

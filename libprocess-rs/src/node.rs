@@ -131,6 +131,13 @@ impl Node {
         self.driver().now()
     }
 
+    /// A random (version 4) UUID from the node's randomness; for names of processes.
+    pub fn uuid(&self) -> uuid::Uuid {
+        let mut bytes = [0; 16];
+        bytes.copy_from_slice(&self.driver().seed()[..16]);
+        uuid::Builder::from_random_bytes(bytes).into_uuid()
+    }
+
     /// A future that is ready after `delay` of the node's time.
     pub fn sleep(&self, delay: Duration) -> impl Future<Output = ()> + Send + use<> {
         let (sender, receiver) = oneshot::channel::<()>();
