@@ -10,7 +10,7 @@ use futures::future::BoxFuture;
 use crate::disk::Disk;
 use crate::inbox::Wake;
 use crate::subprocess::Subprocesses;
-use crate::{Envelope, Time};
+use crate::{Envelope, Pid, Time};
 
 /// How much of an inbox a runner got through.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,6 +27,10 @@ pub(crate) enum Progress {
 pub(crate) trait Run: Send {
     /// Handles at most `budget` events.
     fn run(&mut self, budget: usize) -> Progress;
+    /// The process's name, for traces.
+    fn pid(&self) -> &Pid;
+    /// True when the process ended by a panic.
+    fn panicked(&self) -> bool;
 }
 
 /// Whether a link may use the connection that exists.

@@ -19,6 +19,7 @@ pub(crate) struct Runner<P: Process> {
     /// Events swapped out of the inbox and not yet handled.
     batch: VecDeque<Event<P>>,
     phase: Phase,
+    panicked: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,7 +38,7 @@ impl<P: Process> Runner<P> {
         routes: Arc<Routes<P>>,
     ) -> Self {
         let cx = Ctx::new(node, me, inbox);
-        Self { process, cx, routes, batch: VecDeque::new(), phase: Phase::Fresh }
+        Self { process, cx, routes, batch: VecDeque::new(), phase: Phase::Fresh, panicked: false }
     }
 
     fn step(&mut self, event: Event<P>) {
@@ -90,6 +91,7 @@ impl<P: Process> Runner<P> {
     fn guarded(&mut self, step: impl FnOnce(&mut Self)) {
         if catch_unwind(AssertUnwindSafe(|| step(self))).is_err() {
             slog::error!(self.cx.log(), "process panicked and is terminated");
+            self.panicked = true;
             self.finish();
         }
     }
@@ -127,6 +129,21 @@ impl<P: Process> Run for Runner<P> {
             self.guarded(|runner| runner.step(event));
         }
         Progress::More
+    }
+
+    fn pid(&self) -> &Pid {
+        self.cx.pid()
+    }
+
+    fn panicked(&self) -> bool {
+        self.panicked
+    }
+}
+
+/// A process that its host drops takes no more events: who asked it learns that it is gone.
+impl<P: Process> Drop for Runner<P> {
+    fn drop(&mut self) {
+        self.cx.inbox().close();
     }
 }
 

@@ -1,0 +1,136 @@
+//! The one ordered queue of the simulator: entries by virtual time, then by sequence.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddrV4;
+
+use super::disk::DiskJob;
+use super::programs::SpawnRequest;
+use crate::driver::TimerId;
+use crate::subprocess::ExitStatus;
+use crate::{Envelope, Time};
+
+/// One life of a node: from its start to its crash. A restarted node gets a new one.
+pub(super) type LifeId = u64;
+
+/// What happens at a point in time.
+pub(super) enum Entry {
+    /// A process handles one event.
+    Run { life: LifeId, slot: u64 },
+    /// A future is polled.
+    Poll { life: LifeId, task: u64 },
+    /// A timer fires, unless it was disarmed.
+    Timer { life: LifeId, timer: TimerId },
+    /// A message arrives; `life` is the receiver's when it was sent, if there was one.
+    Deliver { life: Option<LifeId>, envelope: Envelope },
+    /// A connection attempt of `life` reaches its peer.
+    Connect { life: LifeId, peer: SocketAddrV4, connection: u64, since: Time },
+    /// A node learns that its connection to a peer broke; `news` tells since when the peer's host
+    /// tries to say so, None that the node's own host says it.
+    Lost { life: LifeId, peer: SocketAddrV4, connection: u64, news: Option<Time> },
+    /// A disk operation takes effect and completes.
+    Disk { life: LifeId, job: DiskJob },
+    /// A program starts.
+    Spawn(Box<SpawnRequest>),
+    /// A signal arrives at a program.
+    Signal { pid: u32, signal: i32 },
+    /// A program ends.
+    Exit { pid: u32, status: ExitStatus },
+    /// A node ends itself.
+    Close { life: LifeId },
+}
+
+impl Entry {
+    /// The node that the entry happens to, for entries that wait while it is frozen.
+    pub(super) fn life(&self) -> Option<LifeId> {
+        match self {
+            Entry::Run { life, .. }
+            | Entry::Poll { life, .. }
+            | Entry::Timer { life, .. }
+            | Entry::Lost { life, .. }
+            | Entry::Disk { life, .. } => Some(*life),
+            Entry::Deliver { life, .. } => *life,
+            // The kernel answers connections, and ends processes, whether they run or not.
+            Entry::Connect { .. }
+            | Entry::Spawn(_)
+            | Entry::Signal { .. }
+            | Entry::Exit { .. }
+            | Entry::Close { .. } => None,
+        }
+    }
+}
+
+#[derive(Default)]
+pub(super) struct Queue {
+    entries: BTreeMap<(Time, u64), Entry>,
+    sequence: u64,
+    /// Entries that are no timers.
+    busy: usize,
+}
+
+impl Queue {
+    /// Adds an entry behind all others of its time.
+    pub(super) fn push(&mut self, at: Time, entry: Entry) {
+        if !matches!(entry, Entry::Timer { .. }) {
+            self.busy += 1;
+        }
+        self.sequence += 1;
+        self.entries.insert((at, self.sequence), entry);
+    }
+
+    pub(super) fn pop(&mut self) -> Option<(Time, Entry)> {
+        let ((at, _), entry) = self.entries.pop_first()?;
+        if !matches!(entry, Entry::Timer { .. }) {
+            self.busy -= 1;
+        }
+        Some((at, entry))
+    }
+
+    /// The time of the next entry.
+    pub(super) fn next_time(&self) -> Option<Time> {
+        self.entries.keys().next().map(|(at, _)| *at)
+    }
+
+    /// True when nothing but timers waits.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.busy == 0
+    }
+
+    /// Takes everything out.
+    pub(super) fn drain(&mut self) -> Vec<Entry> {
+        self.busy = 0;
+        std::mem::take(&mut self.entries).into_values().collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn timer(timer: TimerId) -> Entry {
+        Entry::Timer { life: 1, timer }
+    }
+
+    #[test]
+    fn queue_entries_of_one_time_come_in_the_order_of_their_arrival() {
+        let mut queue = Queue::default();
+        for (at, id) in [(5, 1), (3, 2), (5, 3), (3, 4)] {
+            queue.push(Time::from_nanos(at), timer(id));
+        }
+        let order = std::iter::from_fn(|| queue.pop()).map(|(at, entry)| match entry {
+            Entry::Timer { timer, .. } => (at.as_nanos(), timer),
+            _ => unreachable!("only timers were pushed"),
+        });
+        assert_eq!(order.collect::<Vec<_>>(), [(3, 2), (3, 4), (5, 1), (5, 3)]);
+    }
+
+    #[test]
+    fn queue_with_timers_only_is_quiet() {
+        let mut queue = Queue::default();
+        queue.push(Time::EPOCH, timer(1));
+        assert!(queue.is_quiet());
+        queue.push(Time::EPOCH, Entry::Close { life: 1 });
+        assert!(!queue.is_quiet());
+        while queue.pop().is_some() {}
+        assert!(queue.is_quiet());
+    }
+}
