@@ -35,6 +35,7 @@
 
 mod given;
 mod help;
+mod logging;
 mod spec;
 
 use std::any::TypeId;
@@ -44,6 +45,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use given::Given;
+pub use logging::{LogError, LogGuard, Logging};
 use spec::{Kind, Spec};
 
 /// Prints the text of a value in its normal form; None for text that is no such value.

@@ -1,0 +1,135 @@
+//! The flags that every program has for its log, and the logger they ask for.
+
+use std::fs::{File, OpenOptions};
+use std::path::PathBuf;
+
+use slog::{Drain, Duplicate, Fuse, LevelFilter, Logger};
+
+/// Flags for the log; put them into a program's flags with `#[command(flatten)]`.
+#[derive(clap::Args, Debug, Clone, PartialEq, Eq)]
+#[command(rename_all = "snake_case", next_help_heading = "Logging")]
+pub struct Logging {
+    /// Least severity that is logged: INFO, WARNING or ERROR (also DEBUG and TRACE)
+    #[arg(long, value_name = "LEVEL", value_parser = level, default_value = "INFO")]
+    pub logging_level: slog::Level,
+    /// Log nothing to standard error
+    #[arg(long)]
+    pub quiet: bool,
+    /// Directory of a log file that is named after the program
+    #[arg(long)]
+    pub log_dir: Option<PathBuf>,
+}
+
+impl Default for Logging {
+    fn default() -> Self {
+        Self { logging_level: slog::Level::Info, quiet: false, log_dir: None }
+    }
+}
+
+/// The log file cannot be written.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot write the log file {path}: {source}")]
+pub struct LogError {
+    /// The file.
+    pub path: PathBuf,
+    /// Why not.
+    pub source: std::io::Error,
+}
+
+fn level(text: &str) -> Result<slog::Level, String> {
+    match text.to_ascii_uppercase().as_str() {
+        "TRACE" => Ok(slog::Level::Trace),
+        "DEBUG" => Ok(slog::Level::Debug),
+        "INFO" => Ok(slog::Level::Info),
+        "WARNING" => Ok(slog::Level::Warning),
+        "ERROR" => Ok(slog::Level::Error),
+        _ => Err("expected INFO, WARNING or ERROR".to_owned()),
+    }
+}
+
+/// Writes what is still on its way to the log when it is dropped.
+pub struct LogGuard(#[expect(dead_code, reason = "kept for its drop")] slog_async::AsyncGuard);
+
+type Plain<W> = Fuse<slog_term::FullFormat<slog_term::PlainDecorator<W>>>;
+
+fn plain<W: std::io::Write>(to: W) -> Plain<W> {
+    let decorator = slog_term::PlainDecorator::new(to);
+    slog_term::FullFormat::new(decorator).use_utc_timestamp().build().fuse()
+}
+
+impl Logging {
+    /// The logger of `program`; lines are written by a thread of their own.
+    ///
+    /// # Errors
+    /// [`LogError`] when the file in `log_dir` cannot be made.
+    pub fn logger(&self, program: &str) -> Result<(Logger, LogGuard), LogError> {
+        let file = self.log_dir.as_ref().map(|directory| {
+            let path = directory.join(format!("{program}.log"));
+            self.open(&path).map_err(|source| LogError { path, source })
+        });
+        let (drain, guard) = match (file.transpose()?, self.quiet) {
+            (None, true) => return Ok((discard(), LogGuard(idle()))),
+            (None, false) => background(plain(std::io::stderr())),
+            (Some(file), true) => background(plain(file)),
+            (Some(file), false) => {
+                background(Duplicate::new(plain(file), plain(std::io::stderr())).fuse())
+            }
+        };
+        let drain = LevelFilter::new(drain, self.logging_level).fuse();
+        Ok((Logger::root(drain, slog::o!()), LogGuard(guard)))
+    }
+
+    fn open(&self, path: &std::path::Path) -> std::io::Result<File> {
+        if let Some(directory) = &self.log_dir {
+            std::fs::create_dir_all(directory)?;
+        }
+        OpenOptions::new().create(true).append(true).open(path)
+    }
+}
+
+fn discard() -> Logger {
+    Logger::root(slog::Discard, slog::o!())
+}
+
+fn idle() -> slog_async::AsyncGuard {
+    slog_async::Async::new(slog::Discard).build_with_guard().1
+}
+
+fn background<D>(drain: D) -> (Fuse<slog_async::Async>, slog_async::AsyncGuard)
+where
+    D: Drain<Err = slog::Never, Ok = ()> + Send + 'static,
+{
+    let (drain, guard) = slog_async::Async::new(drain).chan_size(4096).build_with_guard();
+    (drain.fuse(), guard)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn log_file_gets_lines_of_the_level_and_above() {
+        let directory = std::env::temp_dir().join(format!("log-{}", uuid::Uuid::new_v4()));
+        let logging = Logging {
+            logging_level: slog::Level::Warning,
+            quiet: true,
+            log_dir: Some(directory.clone()),
+        };
+        let (log, guard) = logging.logger("prog").unwrap();
+        slog::info!(log, "below");
+        slog::warn!(log, "above"; "key" => 1);
+        drop((log, guard));
+        let text = std::fs::read_to_string(directory.join("prog.log")).unwrap();
+        std::fs::remove_dir_all(&directory).unwrap();
+        assert!(
+            text.contains("above") && text.contains("key") && !text.contains("below"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn level_names_are_read_in_any_case() {
+        assert_eq!(level("warning"), Ok(slog::Level::Warning));
+        assert!(level("LOUD").is_err());
+    }
+}
