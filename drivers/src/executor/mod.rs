@@ -4,6 +4,8 @@ mod actor;
 mod environment;
 mod session;
 
+use std::time::Duration;
+
 use libprocess::{Handle, Node, Pid};
 use protos::ids::TaskId;
 use protos::mesos::{ExecutorInfo, FrameworkInfo, KillPolicy, SlaveInfo, TaskInfo, TaskStatus};
@@ -86,6 +88,14 @@ impl ExecutorDriver {
         self.process.tell(move |process, cx| {
             let effects = process.session.to_framework(data);
             process.perform(effects, cx);
+        });
+    }
+
+    /// Calls `then` once after `delay`, as an event of the driver's own.
+    pub fn after(&self, delay: Duration, then: impl FnOnce(&Self) + Send + 'static) {
+        let driver = self.clone();
+        self.process.tell(move |_, cx| {
+            cx.after(delay, move |_, _| then(&driver));
         });
     }
 

@@ -237,6 +237,14 @@ impl SchedulerDriver {
         self.act(move |session| session.call(calls::request(requests)));
     }
 
+    /// Calls `then` once after `delay`, as an event of the driver's own.
+    pub fn after(&self, delay: Duration, then: impl FnOnce(&Self) + Send + 'static) {
+        let driver = self.clone();
+        self.process.tell(move |_, cx| {
+            cx.after(delay, move |_, _| then(&driver));
+        });
+    }
+
     fn act(&self, decide: impl FnOnce(&mut Session) -> Vec<session::Effect> + Send + 'static) {
         self.process.tell(move |process, cx| {
             let effects = decide(&mut process.session);
