@@ -58,18 +58,19 @@ impl Process for AllocatorProcess {
     }
 }
 
+type Value = fn(&AllocatorProcess) -> f64;
+
 fn register_resource(
     metrics: &libprocess::metrics::Metrics,
     handle: &Handle<AllocatorProcess>,
     resource: &str,
 ) {
     let prefix = format!("allocator/mesos/resources/{resource}");
-    let (total, allocated): (fn(&AllocatorProcess) -> f64, fn(&AllocatorProcess) -> f64) =
-        match resource {
-            "cpus" => (|a| a.hierarchy.scalar("cpus").0, |a| a.hierarchy.scalar("cpus").1),
-            "mem" => (|a| a.hierarchy.scalar("mem").0, |a| a.hierarchy.scalar("mem").1),
-            _ => (|a| a.hierarchy.scalar("disk").0, |a| a.hierarchy.scalar("disk").1),
-        };
+    let (total, allocated): (Value, Value) = match resource {
+        "cpus" => (|a| a.hierarchy.scalar("cpus").0, |a| a.hierarchy.scalar("cpus").1),
+        "mem" => (|a| a.hierarchy.scalar("mem").0, |a| a.hierarchy.scalar("mem").1),
+        _ => (|a| a.hierarchy.scalar("disk").0, |a| a.hierarchy.scalar("disk").1),
+    };
     metrics.gauge(&format!("{prefix}/total"), handle, total);
     metrics.gauge(&format!("{prefix}/offered_or_allocated"), handle, allocated);
 }

@@ -65,6 +65,21 @@ impl Metrics {
         self.lock().insert(name.to_owned(), Metric::Pull(pull));
     }
 
+    /// As [`Metrics::gauge`], with the time of the snapshot.
+    pub fn gauge_at<P: Process>(
+        &self,
+        name: &str,
+        of: &Handle<P>,
+        value: fn(&P, crate::Time) -> f64,
+    ) {
+        let handle = of.clone();
+        let pull: Pull = Arc::new(move || {
+            let asked = handle.ask(move |process, cx| value(process, cx.now()));
+            Box::pin(async move { asked.await.ok() })
+        });
+        self.lock().insert(name.to_owned(), Metric::Pull(pull));
+    }
+
     /// A gauge whose value a closure makes on the spot.
     pub fn gauge_fn(&self, name: &str, value: impl Fn() -> f64 + Send + Sync + 'static) {
         let pull: Pull = Arc::new(move || {

@@ -138,6 +138,15 @@ impl Node {
         uuid::Builder::from_random_bytes(bytes).into_uuid()
     }
 
+    /// A random (version 4) UUID from the node's generator.
+    pub fn random_uuid(&self) -> uuid::Uuid {
+        let seed = self.driver().seed();
+        let mut bytes = [0; 16];
+        // A seed is twice as long as a UUID.
+        bytes.copy_from_slice(&seed[..16]);
+        uuid::Builder::from_random_bytes(bytes).into_uuid()
+    }
+
     /// A future that is ready after `delay` of the node's time.
     pub fn sleep(&self, delay: Duration) -> impl Future<Output = ()> + Send + use<> {
         let (sender, receiver) = oneshot::channel::<()>();

@@ -126,6 +126,21 @@ pub fn run<T>(main: impl Future<Output = T>) -> T {
     actix_rt::System::new().block_on(main)
 }
 
+/// Waits for SIGINT or SIGTERM and names it. Must be called inside [`run`].
+pub async fn stop_signal() -> &'static str {
+    use tokio::signal::unix::{SignalKind, signal};
+    // Without a handler the signal ends the OS process by itself.
+    let (Ok(mut interrupt), Ok(mut terminate)) =
+        (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = interrupt.recv() => "SIGINT",
+        _ = terminate.recv() => "SIGTERM",
+    }
+}
+
 /// Starts a node: binds, then serves on a thread of its own. Must be called inside [`run`].
 ///
 /// # Errors

@@ -1,0 +1,51 @@
+//! A scheduler's connection broke, or it aborted.
+
+use libprocess::Pid;
+use protos::ids::FrameworkId;
+
+use super::offers::rescind_all;
+use super::teardown::remove;
+use crate::effects::{AllocatorCall, Effect, Effects, Reminder};
+use crate::state::State;
+use libprocess::Time;
+
+/// The link to a scheduler broke: no offers, and after its failover timeout it is removed.
+pub(crate) fn exited(state: &mut State, pid: &Pid, fx: &mut Effects) {
+    let Some(id) = state.frameworks.by_pid(pid).map(|framework| framework.id.clone()) else {
+        return;
+    };
+    deactivate(state, &id, fx);
+    if let Some(framework) = state.frameworks.get_mut(&id)
+        && framework.connected
+    {
+        framework.connected = false;
+        framework.epoch += 1;
+        let reminder = Reminder::FrameworkFailover(id, framework.epoch);
+        fx.push(Effect::Remind(framework.failover_timeout(), reminder));
+    }
+}
+
+/// The framework gets no offers any more; its tasks go on (`DeactivateFrameworkMessage`).
+pub(crate) fn deactivate(state: &mut State, id: &FrameworkId, fx: &mut Effects) {
+    rescind_all(state, id, true, fx);
+    if let Some(framework) = state.frameworks.get_mut(id)
+        && framework.active
+    {
+        framework.active = false;
+        fx.allocator(AllocatorCall::DeactivateFramework(id.clone()));
+    }
+}
+
+/// The time that a disconnected scheduler had to come back is over.
+pub(crate) fn failover_timed_out(
+    state: &mut State,
+    id: &FrameworkId,
+    epoch: u64,
+    now: Time,
+    fx: &mut Effects,
+) {
+    let due = state.frameworks.get(id).is_some_and(|f| !f.connected && f.epoch == epoch);
+    if due {
+        remove(state, id, now, fx);
+    }
+}

@@ -1,0 +1,110 @@
+//! Offers: made from allocations, rescinded, timed out.
+
+use allocator::Allocation;
+use libprocess::Pid;
+use protos::ids::{FrameworkId, OfferId, SlaveId};
+use protos::mesos;
+use protos::mesos::framework_info::capability::Type as Capability;
+use protos::mesos::internal::{RescindResourceOfferMessage, ResourceOffersMessage};
+use protos::resources::Resources;
+
+use crate::effects::{Effect, Effects, Reminder};
+use crate::state::{Framework, Offer, Slave, State};
+
+/// Offers what the allocator gave; gives back what cannot be offered any more.
+pub(crate) fn offer(
+    state: &mut State,
+    framework_id: &FrameworkId,
+    allocation: Allocation,
+    fx: &mut Effects,
+) {
+    let (mut offers, mut pids) = (Vec::new(), Vec::new());
+    for (role, by_slave) in allocation {
+        for (slave_id, resources) in by_slave {
+            match make(state, framework_id, &slave_id, &role, resources.clone()) {
+                Some((offer, pid)) => {
+                    let id = OfferId::from(&offer.id);
+                    offers.push(offer);
+                    pids.push(pid.to_string());
+                    if let Some(timeout) = state.config.offer_timeout {
+                        fx.push(Effect::Remind(timeout, Reminder::OfferTimeout(id)));
+                    }
+                }
+                None => fx.recover(framework_id, &slave_id, resources, None),
+            }
+        }
+    }
+    if let Some(framework) = state.frameworks.get(framework_id)
+        && !offers.is_empty()
+    {
+        fx.send(&framework.pid, &ResourceOffersMessage { offers, pids });
+    }
+}
+
+fn make(
+    state: &mut State,
+    framework_id: &FrameworkId,
+    slave_id: &SlaveId,
+    role: &str,
+    resources: Resources,
+) -> Option<(mesos::Offer, Pid)> {
+    let slave = state.slaves.get(slave_id).filter(|slave| slave.connected && slave.active)?;
+    let framework = state.frameworks.get_mut(framework_id).filter(|f| f.connected && f.active)?;
+    let (framework_key, slave_key) = (framework_id.clone(), slave_id.clone());
+    let offer = state.offers.add(framework_key, slave_key, role.to_owned(), resources);
+    framework.offers.insert(offer.id.clone());
+    Some((wire(offer, framework, slave), slave.pid.clone()))
+}
+
+fn wire(offer: &Offer, framework: &Framework, slave: &Slave) -> mesos::Offer {
+    let multi_role = framework.has(Capability::MultiRole);
+    let resources =
+        if multi_role { offer.resources.clone() } else { offer.resources.unallocated() };
+    let executors = framework.executors.get(&slave.id);
+    mesos::Offer {
+        id: offer.id.wire(),
+        framework_id: framework.id.wire(),
+        slave_id: slave.id.wire(),
+        hostname: slave.info.hostname.clone(),
+        resources: resources.to_wire(),
+        executor_ids: executors.into_iter().flatten().map(|(id, _)| id.wire()).collect(),
+        attributes: slave.info.attributes.clone(),
+        url: Some(url(slave)),
+        unavailability: None,
+        allocation_info: multi_role
+            .then(|| mesos::resource::AllocationInfo { role: Some(offer.role.clone()) }),
+        domain: slave.info.domain.clone(),
+    }
+}
+
+/// `http://<ip>:<port>/slave(1)`.
+fn url(slave: &Slave) -> mesos::Url {
+    let address = slave.pid.address();
+    mesos::Url {
+        scheme: "http".to_owned(),
+        address: mesos::Address {
+            hostname: Some(slave.info.hostname.clone()),
+            ip: Some(address.ip().to_string()),
+            port: i32::from(address.port()),
+        },
+        path: Some(format!("/{}", slave.pid.id())),
+        ..Default::default()
+    }
+}
+
+/// Takes an offer back from its framework, and its resources with it.
+pub(crate) fn rescind(state: &mut State, id: &OfferId, tell: bool, fx: &mut Effects) {
+    let Some(offer) = state.take_offer(id) else { return };
+    let framework = state.frameworks.get(&offer.framework);
+    if let Some(framework) = framework.filter(|framework| tell && framework.connected) {
+        fx.send(&framework.pid, &RescindResourceOfferMessage { offer_id: id.wire() });
+    }
+    fx.recover(&offer.framework, &offer.slave, offer.resources, None);
+}
+
+/// Takes all offers of a framework back.
+pub(crate) fn rescind_all(state: &mut State, id: &FrameworkId, tell: bool, fx: &mut Effects) {
+    for offer in state.offers.of_framework(id) {
+        rescind(state, &offer, tell, fx);
+    }
+}

@@ -1,0 +1,160 @@
+//! A scheduler subscribes: for the first time, after its own failover, or after the master's.
+
+use std::collections::BTreeSet;
+
+use libprocess::{Pid, Time};
+use protos::ids::FrameworkId;
+use protos::mesos;
+use protos::mesos::internal::{
+    FrameworkErrorMessage, FrameworkRegisteredMessage, FrameworkReregisteredMessage,
+    UpdateFrameworkMessage,
+};
+
+use super::offers::rescind_all;
+use crate::effects::{AllocatorCall, Effect, Effects};
+use crate::state::{Framework, State};
+use crate::validation::framework::validate;
+
+/// What a scheduler asks for.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Subscribe {
+    pub(crate) info: mesos::FrameworkInfo,
+    /// Takes over from another scheduler that has the id.
+    pub(crate) force: bool,
+    pub(crate) suppressed: BTreeSet<String>,
+}
+
+/// Subscribes, or answers with an error and changes nothing.
+pub(crate) fn subscribe(
+    state: &mut State,
+    from: &Pid,
+    call: Subscribe,
+    now: Time,
+    fx: &mut Effects,
+) {
+    if let Err(reason) = validate(&call.info, &state.config) {
+        return refuse(from, &reason, fx);
+    }
+    match call.info.id.as_ref().map(FrameworkId::from).filter(|id| !id.as_str().is_empty()) {
+        None => match state.frameworks.by_pid(from) {
+            // The scheduler repeats itself: its acknowledgement was lost.
+            Some(framework) if framework.connected => greet(state, &framework.id.clone(), fx),
+            _ => {
+                let id = state.frameworks.new_id();
+                add(state, id, from, call, now, fx);
+            }
+        },
+        Some(id) if state.frameworks.is_completed(&id) => {
+            refuse(from, "Framework has been removed", fx);
+        }
+        Some(id) if state.frameworks.get(&id).is_some() => {
+            resubscribe(state, &id, from, call, now, fx);
+        }
+        // The master failed over and no slave has told of this framework yet.
+        Some(id) => add(state, id, from, call, now, fx),
+    }
+}
+
+pub(crate) fn refuse(to: &Pid, reason: &str, fx: &mut Effects) {
+    fx.refuse(format!("subscription of {to}: {reason}"));
+    fx.send(to, &FrameworkErrorMessage { message: reason.to_owned() });
+}
+
+fn add(
+    state: &mut State,
+    id: FrameworkId,
+    from: &Pid,
+    call: Subscribe,
+    now: Time,
+    fx: &mut Effects,
+) {
+    let mut framework = Framework::new(id.clone(), call.info, from.clone(), now);
+    framework.suppressed = call.suppressed;
+    let spec = framework.spec();
+    state.frameworks.add(framework);
+    fx.push(Effect::Link(from.clone()));
+    let used = Default::default();
+    fx.allocator(AllocatorCall::AddFramework { id: id.clone(), spec, active: true, used });
+    greet(state, &id, fx);
+}
+
+fn resubscribe(
+    state: &mut State,
+    id: &FrameworkId,
+    from: &Pid,
+    call: Subscribe,
+    now: Time,
+    fx: &mut Effects,
+) {
+    let Some(framework) = state.frameworks.get(id) else { return };
+    let same = framework.pid == *from;
+    if !same && !call.force && !framework.recovered {
+        return refuse(from, "Framework failed over", fx);
+    }
+    if call.info.principal != framework.info.principal && !framework.recovered {
+        return refuse(from, "changing a framework's principal is not supported", fx);
+    }
+    let old = framework.pid.clone();
+    if !same && !old.is_empty() && framework.connected {
+        fx.send(&old, &FrameworkErrorMessage { message: "Framework failed over".to_owned() });
+    }
+    // A scheduler that failed over knows nothing of its offers.
+    rescind_all(state, id, same && !call.force, fx);
+    update(state, id, from, call.clone(), now, fx);
+    fx.push(Effect::Link(from.clone()));
+    if same && !call.force {
+        let (framework_id, master_info) = (id.wire(), state.info.clone());
+        fx.send(from, &FrameworkReregisteredMessage { framework_id, master_info });
+    } else {
+        greet(state, id, fx);
+    }
+    if !same {
+        tell_slaves(state, id, fx);
+    }
+}
+
+fn update(
+    state: &mut State,
+    id: &FrameworkId,
+    from: &Pid,
+    call: Subscribe,
+    now: Time,
+    fx: &mut Effects,
+) {
+    let Some(framework) = state.frameworks.get_mut(id) else { return };
+    let mut info = call.info;
+    // User and checkpointing are part of what runs already: they keep their values.
+    if !framework.recovered {
+        info.user = framework.info.user.clone();
+        info.checkpoint = framework.info.checkpoint;
+    }
+    info.id = Some(id.wire());
+    framework.info = info;
+    framework.pid = from.clone();
+    framework.suppressed = call.suppressed;
+    framework.epoch += 1;
+    framework.reregistered = Some(now);
+    (framework.connected, framework.active, framework.recovered) = (true, true, false);
+    fx.allocator(AllocatorCall::UpdateFramework(id.clone(), framework.spec()));
+    fx.allocator(AllocatorCall::ActivateFramework(id.clone()));
+}
+
+fn greet(state: &State, id: &FrameworkId, fx: &mut Effects) {
+    if let Some(framework) = state.frameworks.get(id) {
+        let (framework_id, master_info) = (id.wire(), state.info.clone());
+        fx.send(&framework.pid, &FrameworkRegisteredMessage { framework_id, master_info });
+    }
+}
+
+/// Slaves that run something of the framework learn where its scheduler is now.
+fn tell_slaves(state: &State, id: &FrameworkId, fx: &mut Effects) {
+    let Some(framework) = state.frameworks.get(id) else { return };
+    let message = UpdateFrameworkMessage {
+        framework_id: id.wire(),
+        pid: Some(framework.pid.to_string()),
+        framework_info: Some(framework.info.clone()),
+    };
+    for slave in state.slaves.iter().filter(|s| s.connected && framework.is_on(&s.id)) {
+        fx.send(&slave.pid, &message);
+    }
+}

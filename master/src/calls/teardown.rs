@@ -1,0 +1,47 @@
+//! A framework ends: its executors are shut down everywhere and its books are closed.
+
+use libprocess::Time;
+use protos::ids::FrameworkId;
+use protos::mesos::TaskState;
+use protos::mesos::internal::ShutdownFrameworkMessage;
+use protos::mesos::task_status::{Reason, Source};
+use protos::status;
+use protos::task_state::is_terminal;
+
+use super::offers::rescind_all;
+use crate::effects::{AllocatorCall, Effects};
+use crate::state::State;
+
+/// Removes a framework: TEARDOWN, `UnregisterFrameworkMessage`, or its failover timeout.
+pub(crate) fn remove(state: &mut State, id: &FrameworkId, now: Time, fx: &mut Effects) {
+    if state.frameworks.get(id).is_none() {
+        return;
+    }
+    for slave in state.slaves.iter().filter(|slave| slave.connected) {
+        fx.send(&slave.pid, &ShutdownFrameworkMessage { framework_id: id.wire() });
+    }
+    rescind_all(state, id, false, fx);
+    let keep = state.config.max_completed_tasks;
+    let Some(framework) = state.frameworks.get_mut(id) else { return };
+    for (slave, held) in framework.used() {
+        fx.recover(id, &slave, held, None);
+    }
+    let ids: Vec<_> = framework.tasks.active().keys().cloned().collect();
+    for task_id in ids {
+        if let Some(task) = framework.tasks.get_mut(&task_id)
+            && !is_terminal(task.state())
+        {
+            let killed = status::of(&task_id, TaskState::TaskKilled, now.as_secs_f64())
+                .source(Source::Master)
+                .reason(Reason::FrameworkRemoved)
+                .slave(&task.slave)
+                .message("Framework removed")
+                .build();
+            task.update(&killed, None, TaskState::TaskKilled);
+        }
+        framework.tasks.complete(&task_id, keep);
+    }
+    framework.executors.clear();
+    fx.allocator(AllocatorCall::RemoveFramework(id.clone()));
+    state.frameworks.complete(id, now);
+}

@@ -1,0 +1,170 @@
+//! What a decision wants done: data that the actor carries out and tests compare.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use allocator::{FrameworkSpec, SlaveSpec};
+use bytes::Bytes;
+use libprocess::Pid;
+use prost::{Message, Name};
+use protos::ids::{FrameworkId, OfferId, SlaveId};
+use protos::mesos::internal::{RegisterSlaveMessage, ReregisterSlaveMessage};
+use protos::resources::Resources;
+
+use crate::registrar::Operation;
+
+/// One thing to do.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Effect {
+    /// Sends an encoded message.
+    Send {
+        /// To whom.
+        to: Pid,
+        /// Full name of the message.
+        name: String,
+        /// The encoded message.
+        body: Bytes,
+    },
+    /// Asks to be told when the peer goes.
+    Link(Pid),
+    /// Calls the allocator.
+    Allocator(AllocatorCall),
+    /// Reminds the master later.
+    Remind(Duration, Reminder),
+    /// Starts pinging a slave.
+    Observe(SlaveId, Pid),
+    /// Tells the slave's observer whether the slave is connected.
+    ObserverConnected(SlaveId, bool),
+    /// Stops pinging a slave.
+    Unobserve(SlaveId),
+    /// Changes the registry; the master goes on with `then` once that is durable.
+    Registry {
+        /// The change.
+        operation: Operation,
+        /// What waits for it.
+        then: AfterRegistry,
+    },
+    /// A line for the log: something was refused.
+    Refused {
+        /// What and why.
+        reason: String,
+    },
+    /// Counts an event under a metric's name.
+    Count(&'static str),
+}
+
+/// What the master is reminded of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reminder {
+    /// A disconnected framework's time to come back is over. The number tells disconnections apart.
+    FrameworkFailover(FrameworkId, u64),
+    /// A disconnected slave's time to come back is over.
+    SlaveReregister(SlaveId, u64),
+    /// An offer lay unanswered for too long.
+    OfferTimeout(OfferId),
+}
+
+/// What waits for a registry change.
+#[derive(Debug, Clone, PartialEq)]
+pub enum AfterRegistry {
+    /// The slave that registers from there is admitted.
+    Admitted(Pid, Box<RegisterSlaveMessage>),
+    /// A slave that came back is reachable again.
+    Readmitted(Pid, Box<ReregisterSlaveMessage>),
+    /// The slave is on the list of unreachable ones.
+    Unreachable(SlaveId),
+    /// The slave is off the list; with the registration that replaces it, if that was why.
+    Removed(SlaveId, Option<(Pid, Box<RegisterSlaveMessage>)>),
+}
+
+/// Calls to the allocator. See [`allocator::Allocator`].
+#[derive(Debug, Clone, PartialEq)]
+#[allow(missing_docs, reason = "named after the trait's methods and their parameters")]
+pub enum AllocatorCall {
+    AddFramework {
+        id: FrameworkId,
+        spec: FrameworkSpec,
+        active: bool,
+        used: BTreeMap<SlaveId, Resources>,
+    },
+    UpdateFramework(FrameworkId, FrameworkSpec),
+    RemoveFramework(FrameworkId),
+    ActivateFramework(FrameworkId),
+    DeactivateFramework(FrameworkId),
+    AddSlave {
+        id: SlaveId,
+        spec: SlaveSpec,
+        total: Resources,
+        used: BTreeMap<FrameworkId, Resources>,
+    },
+    UpdateSlave(SlaveId, Resources),
+    RemoveSlave(SlaveId),
+    ActivateSlave(SlaveId),
+    DeactivateSlave(SlaveId),
+    Recover {
+        framework: FrameworkId,
+        slave: SlaveId,
+        resources: Resources,
+        refuse_for: Option<Duration>,
+    },
+    Suppress(FrameworkId, BTreeSet<String>),
+    Revive(FrameworkId, BTreeSet<String>),
+}
+
+/// Effects in the order in which they are to be carried out.
+#[derive(Debug, Default)]
+pub struct Effects(pub Vec<Effect>);
+
+impl Effects {
+    /// Sends a message.
+    pub fn send<M: Message + Name>(&mut self, to: &Pid, message: &M) {
+        let (name, body) = (M::full_name(), message.encode_to_vec().into());
+        self.0.push(Effect::Send { to: to.clone(), name, body });
+    }
+
+    /// Calls the allocator.
+    pub fn allocator(&mut self, call: AllocatorCall) {
+        self.0.push(Effect::Allocator(call));
+    }
+
+    /// Gives allocated resources back.
+    pub fn recover(
+        &mut self,
+        framework: &FrameworkId,
+        slave: &SlaveId,
+        resources: Resources,
+        refuse_for: Option<Duration>,
+    ) {
+        if resources.is_empty() {
+            return;
+        }
+        let (framework, slave) = (framework.clone(), slave.clone());
+        self.allocator(AllocatorCall::Recover { framework, slave, resources, refuse_for });
+    }
+
+    /// Notes a refusal for the log.
+    pub fn refuse(&mut self, reason: impl Into<String>) {
+        self.0.push(Effect::Refused { reason: reason.into() });
+    }
+
+    /// Counts an event.
+    pub fn count(&mut self, metric: &'static str) {
+        self.0.push(Effect::Count(metric));
+    }
+
+    /// Adds any other effect.
+    pub fn push(&mut self, effect: Effect) {
+        self.0.push(effect);
+    }
+
+    /// The messages of one type that are to be sent; for tests.
+    pub fn sent<M: Message + Name + Default>(&self) -> Vec<(Pid, M)> {
+        let of_type = |effect: &Effect| match effect {
+            Effect::Send { to, name, body } if *name == M::full_name() => {
+                M::decode(body.clone()).ok().map(|message| (to.clone(), message))
+            }
+            _ => None,
+        };
+        self.0.iter().filter_map(of_type).collect()
+    }
+}

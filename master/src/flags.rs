@@ -1,0 +1,191 @@
+//! The flags of `mesos-master`; environment variables `MESOS_*` stand in for them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv4Addr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Parser;
+use libprocess::flags::Logging;
+use protos::duration;
+
+use crate::Config;
+
+/// Flags of the master. Durations are written like `15secs`.
+#[derive(Parser, Debug, Clone)]
+#[command(
+    name = "mesos-master",
+    rename_all = "snake_case",
+    about = "Offers a cluster's resources to frameworks"
+)]
+pub struct Flags {
+    /// Address to listen on
+    #[arg(long, help_heading = "Network", default_value = "0.0.0.0")]
+    pub ip: Ipv4Addr,
+    /// Port to listen on; 0 takes any
+    #[arg(long, help_heading = "Network", default_value_t = 5050)]
+    pub port: u16,
+    /// Address that others are told instead of the one listened on
+    #[arg(long, help_heading = "Network")]
+    pub advertise_ip: Option<Ipv4Addr>,
+    /// Port that others are told instead of the one listened on
+    #[arg(long, help_heading = "Network")]
+    pub advertise_port: Option<u16>,
+    /// Name that others are told; the host's own when absent
+    #[arg(long, help_heading = "Network")]
+    pub hostname: Option<String>,
+    /// Look the host's name up; without, the address stands for it
+    #[arg(long, help_heading = "Network", default_value_t = true, action = clap::ArgAction::Set)]
+    pub hostname_lookup: bool,
+
+    /// Name of the cluster
+    #[arg(long, help_heading = "Cluster")]
+    pub cluster: Option<String>,
+    /// Directory for what the master keeps on disk
+    #[arg(long, help_heading = "Cluster")]
+    pub work_dir: Option<PathBuf>,
+    /// Where the registry is kept: in_memory
+    #[arg(long, help_heading = "Cluster", default_value = "in_memory", value_parser = ["in_memory"])]
+    pub registry: String,
+
+    /// Time between pings of a slave, 1secs to 15mins
+    #[arg(long, help_heading = "Slaves", alias = "slave_ping_timeout", default_value = "15secs", value_parser = ping_timeout)]
+    pub agent_ping_timeout: Duration,
+    /// Pings without an answer until a slave is unreachable, at least 1
+    #[arg(long, help_heading = "Slaves", alias = "max_slave_ping_timeouts", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
+    pub max_agent_ping_timeouts: u32,
+    /// Time that a disconnected slave has to come back, at least 10mins
+    #[arg(long, help_heading = "Slaves", alias = "slave_reregister_timeout", default_value = "10mins", value_parser = reregister_timeout)]
+    pub agent_reregister_timeout: Duration,
+
+    /// Time that an offer may lie unanswered; for ever when absent
+    #[arg(long, help_heading = "Frameworks", value_parser = duration::parse)]
+    pub offer_timeout: Option<Duration>,
+    /// Time between allocation runs
+    #[arg(long, help_heading = "Frameworks", default_value = "1secs", value_parser = duration::parse)]
+    pub allocation_interval: Duration,
+    /// Roles that frameworks may use, separated by commas; all when absent
+    #[arg(long, help_heading = "Frameworks")]
+    pub roles: Option<String>,
+    /// Weights of roles, such as `web=2,db=3`
+    #[arg(long, help_heading = "Frameworks", value_parser = weights)]
+    pub weights: Option<Weights>,
+    /// May frameworks run tasks as root?
+    #[arg(long, help_heading = "Frameworks", default_value_t = true, action = clap::ArgAction::Set)]
+    pub root_submissions: bool,
+    /// Completed frameworks that are kept for display
+    #[arg(long, help_heading = "Frameworks", default_value_t = 50)]
+    pub max_completed_frameworks: usize,
+    /// Completed tasks that are kept for each framework
+    #[arg(long, help_heading = "Frameworks", default_value_t = 1000)]
+    pub max_completed_tasks_per_framework: usize,
+    /// Unreachable tasks that are kept for each framework
+    #[arg(long, help_heading = "Frameworks", default_value_t = 1000)]
+    pub max_unreachable_tasks_per_framework: usize,
+
+    /// Print the version and exit
+    #[arg(long)]
+    pub version: bool,
+    /// The log
+    #[command(flatten)]
+    pub logging: Logging,
+}
+
+/// Weights by role.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Weights(pub BTreeMap<String, f64>);
+
+fn within(text: &str, from: Duration, to: Duration) -> Result<Duration, String> {
+    let value = duration::parse(text).map_err(|error| error.to_string())?;
+    if (from..=to).contains(&value) {
+        return Ok(value);
+    }
+    Err(format!("expected {} to {}", duration::print(from), duration::print(to)))
+}
+
+fn ping_timeout(text: &str) -> Result<Duration, String> {
+    within(text, Duration::from_secs(1), Duration::from_secs(900))
+}
+
+fn reregister_timeout(text: &str) -> Result<Duration, String> {
+    within(text, Duration::from_secs(600), Duration::from_secs(365 * 86_400))
+}
+
+fn weights(text: &str) -> Result<Weights, String> {
+    let mut weights = BTreeMap::new();
+    for item in text.split(',').map(str::trim).filter(|item| !item.is_empty()) {
+        let (role, weight) = item.split_once('=').ok_or("expected role=weight,...")?;
+        match weight.trim().parse::<f64>() {
+            Ok(weight) if weight.is_finite() && weight > 0.0 => {
+                weights.insert(role.trim().to_owned(), weight);
+            }
+            _ => return Err(format!("weight '{weight}' is not a positive number")),
+        }
+    }
+    Ok(Weights(weights))
+}
+
+impl Flags {
+    /// The master's configuration; `effective` are the flags as `/flags` shows them.
+    pub fn config(&self, hostname: String, effective: BTreeMap<String, String>) -> Config {
+        let roles = self.roles.as_ref().map(|text| {
+            let listed = text.split(',').map(str::trim).filter(|role| !role.is_empty());
+            listed.map(str::to_owned).chain(["*".to_owned()]).collect::<BTreeSet<_>>()
+        });
+        Config {
+            hostname,
+            cluster: self.cluster.clone(),
+            ping_timeout: self.agent_ping_timeout,
+            max_ping_timeouts: self.max_agent_ping_timeouts,
+            reregister_timeout: self.agent_reregister_timeout,
+            offer_timeout: self.offer_timeout,
+            allocation_interval: self.allocation_interval,
+            roles,
+            weights: self.weights.clone().unwrap_or_default().0,
+            root_submissions: self.root_submissions,
+            max_completed_frameworks: self.max_completed_frameworks,
+            max_completed_tasks: self.max_completed_tasks_per_framework,
+            max_unreachable_tasks: self.max_unreachable_tasks_per_framework,
+            flags: effective,
+            ..Config::default()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use libprocess::flags::Loader;
+
+    fn load(args: &[&str]) -> Result<Flags, String> {
+        let loaded = Loader::new("mesos-master").load::<Flags>(args.iter().copied());
+        loaded.map(|loaded| loaded.flags).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn flags_known_ones_are_read() {
+        let flags =
+            load(&["--port=0", "--slave_ping_timeout=1secs", "--weights=a=2,b=0.5"]).unwrap();
+        assert_eq!(flags.port, 0);
+        assert_eq!(flags.agent_ping_timeout, Duration::from_secs(1));
+        let expected = BTreeMap::from([("a".to_owned(), 2.0), ("b".to_owned(), 0.5)]);
+        assert_eq!(flags.weights, Some(Weights(expected)));
+    }
+
+    #[test]
+    fn flags_bad_values_are_refused_in_one_line() {
+        for bad in [
+            "--port=x",
+            "--ip=::1",
+            "--nonsense=1",
+            "--agent_ping_timeout=1ms",
+            "--max_agent_ping_timeouts=0",
+            "--weights=a=-1",
+            "--registry=replicated_log",
+            "--offer_timeout=5",
+        ] {
+            let error = load(&[bad]).unwrap_err();
+            assert_eq!(error.lines().count(), 1, "{bad}: {error}");
+        }
+    }
+}

@@ -1,0 +1,179 @@
+//! Slaves that fall silent, break off, or leave.
+
+use libprocess::{Pid, Time};
+use protos::ids::{FrameworkId, SlaveId};
+use protos::mesos::TaskState;
+use protos::mesos::internal::LostSlaveMessage;
+use protos::mesos::task_status::{Reason, Source};
+use protos::status;
+use protos::task_state::is_terminal;
+
+use crate::calls::offers::rescind;
+use crate::calls::{aware, tell};
+use crate::effects::{AfterRegistry, AllocatorCall, Effect, Effects, Reminder};
+use crate::registrar::Operation;
+use crate::state::State;
+
+/// The link to a slave broke: no offers of it until it is back.
+pub(crate) fn exited(state: &mut State, pid: &Pid, now: Time, fx: &mut Effects) {
+    let Some(slave) = state.slaves.by_pid(pid).filter(|slave| slave.connected) else { return };
+    let id = slave.id.clone();
+    if let Some(slave) = state.slaves.get_mut(&id) {
+        (slave.connected, slave.active) = (false, false);
+        slave.epoch += 1;
+        let reminder = Reminder::SlaveReregister(id.clone(), slave.epoch);
+        fx.push(Effect::Remind(state.config.reregister_timeout, reminder));
+    }
+    fx.allocator(AllocatorCall::DeactivateSlave(id.clone()));
+    fx.push(Effect::ObserverConnected(id.clone(), false));
+    for offer in state.offers.of_slave(&id) {
+        rescind(state, &offer, true, fx);
+    }
+    // What runs for frameworks that do not checkpoint dies with the slave.
+    let doomed = state.frameworks.iter().filter(|f| !f.info.checkpoint()).map(|f| f.id.clone());
+    for framework in doomed.collect::<Vec<_>>() {
+        end_tasks(state, &framework, &id, Ending::disconnected(), now, fx);
+    }
+}
+
+/// A slave stayed silent for too long, or did not come back in time.
+pub(crate) fn silent(state: &mut State, id: &SlaveId, now: Time, fx: &mut Effects) {
+    if state.slaves.get(id).is_none() || !state.slaves.begin_change(id) {
+        return;
+    }
+    let operation = Operation::MarkUnreachable(id.clone(), now);
+    fx.push(Effect::Registry { operation, then: AfterRegistry::Unreachable(id.clone()) });
+}
+
+/// A disconnected slave's time to come back is over, unless it has come back meanwhile.
+pub(crate) fn reregister_timed_out(
+    state: &mut State,
+    id: &SlaveId,
+    epoch: u64,
+    now: Time,
+    fx: &mut Effects,
+) {
+    if state.slaves.get(id).is_some_and(|slave| !slave.connected && slave.epoch == epoch) {
+        silent(state, id, now, fx);
+    }
+}
+
+/// A slave unregisters itself.
+pub(crate) fn unregister(state: &mut State, from: &Pid, id: &SlaveId, fx: &mut Effects) {
+    match state.slaves.get(id) {
+        Some(slave) if slave.pid == *from => {
+            if state.slaves.begin_change(id) {
+                let operation = Operation::Remove(id.clone());
+                let then = AfterRegistry::Removed(id.clone(), None);
+                fx.push(Effect::Registry { operation, then });
+            }
+        }
+        _ => {
+            fx.refuse(format!("unregistration of slave {id} by {from}: it is not registered there"))
+        }
+    }
+}
+
+/// The registry lists the slave as unreachable.
+pub(crate) fn unreachable(state: &mut State, id: &SlaveId, now: Time, fx: &mut Effects) {
+    state.slaves.end_change(id);
+    leave(state, id, Ending::unreachable(), now, fx);
+    state.slaves.lose(id, now);
+    fx.count("master/slave_unreachable_completed");
+}
+
+/// The registry has forgotten the slave.
+pub(crate) fn removed(state: &mut State, id: &SlaveId, now: Time, fx: &mut Effects) {
+    state.slaves.end_change(id);
+    leave(state, id, Ending::removed(), now, fx);
+    state.slaves.remove(id);
+    fx.count("master/slave_removals");
+}
+
+/// What becomes of the tasks on a slave that is lost.
+#[derive(Clone, Copy)]
+struct Ending {
+    aware: TaskState,
+    reason: Reason,
+    message: &'static str,
+    /// Kept as unreachable rather than completed.
+    may_return: bool,
+}
+
+impl Ending {
+    fn disconnected() -> Self {
+        let (aware, reason) = (TaskState::TaskLost, Reason::SlaveDisconnected);
+        Self { aware, reason, message: "Slave disconnected", may_return: false }
+    }
+
+    fn unreachable() -> Self {
+        let (aware, reason) = (TaskState::TaskUnreachable, Reason::SlaveRemoved);
+        Self {
+            aware,
+            reason,
+            message: "Slave is unreachable: health check timed out",
+            may_return: true,
+        }
+    }
+
+    fn removed() -> Self {
+        let (aware, reason) = (TaskState::TaskLost, Reason::SlaveRemoved);
+        Self { aware, reason, message: "Slave removed", may_return: false }
+    }
+}
+
+fn leave(state: &mut State, id: &SlaveId, ending: Ending, now: Time, fx: &mut Effects) {
+    for offer in state.offers.of_slave(id) {
+        rescind(state, &offer, true, fx);
+    }
+    for framework in state.frameworks.ids() {
+        end_tasks(state, &framework, id, ending, now, fx);
+    }
+    fx.allocator(AllocatorCall::RemoveSlave(id.clone()));
+    fx.push(Effect::Unobserve(id.clone()));
+    for framework in state.frameworks.iter().filter(|framework| framework.connected) {
+        fx.send(&framework.pid, &LostSlaveMessage { slave_id: id.wire() });
+    }
+}
+
+/// Ends the tasks and executors of one framework on a slave.
+fn end_tasks(
+    state: &mut State,
+    framework_id: &FrameworkId,
+    slave: &SlaveId,
+    ending: Ending,
+    now: Time,
+    fx: &mut Effects,
+) {
+    let keep = (state.config.max_completed_tasks, state.config.max_unreachable_tasks);
+    let Some(framework) = state.frameworks.get_mut(framework_id) else { return };
+    let end = aware(framework, ending.aware);
+    for task_id in framework.tasks.on_slave(slave) {
+        let Some(task) = framework.tasks.get_mut(&task_id) else { continue };
+        let over = is_terminal(task.state());
+        let told = status::of(&task_id, end, now.as_secs_f64())
+            .source(Source::Master)
+            .reason(ending.reason)
+            .slave(slave)
+            .message(ending.message);
+        if !over {
+            let freed = std::mem::take(&mut task.resources);
+            task.update(&told.clone().build(), None, end);
+            fx.recover(framework_id, slave, freed, None);
+        }
+        if ending.may_return && !over {
+            framework.tasks.lose(&task_id, keep.1);
+        } else {
+            framework.tasks.complete(&task_id, keep.0);
+        }
+        if !over {
+            tell(framework, told, fx);
+        }
+    }
+    let here = framework.executors.get(slave).map(|e| e.keys().cloned().collect::<Vec<_>>());
+    for executor in here.unwrap_or_default() {
+        if let Some(held) = framework.remove_executor(slave, &executor) {
+            fx.recover(framework_id, slave, held, None);
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! What slaves report: status updates, executors that ended, changed resources.
+
+use libprocess::Pid;
+use protos::ids::{ExecutorId, FrameworkId, SlaveId, TaskId};
+use protos::mesos::internal::{ExitedExecutorMessage, StatusUpdateMessage, UpdateSlaveMessage};
+use protos::resources::Resources;
+use protos::task_state;
+
+use crate::effects::{AllocatorCall, Effects};
+use crate::state::State;
+
+/// Passes an update on to the framework and takes note of the task's state.
+pub(crate) fn status_update(state: &mut State, message: StatusUpdateMessage, fx: &mut Effects) {
+    let update = &message.update;
+    let (framework_id, task_id) =
+        (FrameworkId::from(&update.framework_id), TaskId::from(&update.status.task_id));
+    let slave_id = update.slave_id.as_ref().map(SlaveId::from);
+    let refused =
+        |why: &str| format!("update of task {task_id} of framework {framework_id}: {why}");
+    let invalid = |fx: &mut Effects, why: &str| {
+        fx.refuse(refused(why));
+        fx.count("master/invalid_status_updates");
+    };
+    let Some(slave) = slave_id.as_ref().and_then(|id| state.slaves.get(id)) else {
+        return invalid(fx, "it comes from an unknown slave");
+    };
+    let latest = update.latest_state.unwrap_or(update.status.state);
+    let Some(latest) = task_state::from_wire(latest) else {
+        return invalid(fx, "its state is unknown");
+    };
+    let slave_id = slave.id.clone();
+    let Some(framework) = state.frameworks.get_mut(&framework_id) else {
+        return invalid(fx, "the framework is unknown");
+    };
+    if framework.connected {
+        fx.send(&framework.pid, &message);
+    }
+    let uuid = update.uuid.as_ref().or(update.status.uuid.as_ref());
+    match framework.tasks.get_mut(&task_id).filter(|task| task.slave == slave_id) {
+        Some(task) => {
+            let freed = task.update(&update.status, uuid, latest);
+            fx.recover(&framework_id, &slave_id, freed, None);
+            fx.count("master/valid_status_updates");
+        }
+        // The framework must see it all the same: its slave waits for the acknowledgement.
+        None => invalid(fx, "the task is unknown; passed on"),
+    }
+}
+
+/// An executor ended: what it held is free, and its framework is told.
+pub(crate) fn exited_executor(
+    state: &mut State,
+    message: &ExitedExecutorMessage,
+    fx: &mut Effects,
+) {
+    let slave = SlaveId::from(&message.slave_id);
+    let executor = ExecutorId::from(&message.executor_id);
+    let id = FrameworkId::from(&message.framework_id);
+    let Some(framework) = state.frameworks.get_mut(&id) else {
+        return fx.refuse(format!("exit of executor {executor}: framework {id} is unknown"));
+    };
+    if let Some(held) = framework.remove_executor(&slave, &executor) {
+        fx.recover(&id, &slave, held, None);
+    }
+    if framework.connected {
+        fx.send(&framework.pid, message);
+    }
+}
+
+/// The slave's oversubscribed resources changed.
+pub(crate) fn update_slave(
+    state: &mut State,
+    from: &Pid,
+    message: &UpdateSlaveMessage,
+    fx: &mut Effects,
+) {
+    let id = SlaveId::from(&message.slave_id);
+    let Some(slave) = state.slaves.get_mut(&id).filter(|slave| slave.pid == *from) else {
+        return fx.refuse(format!("update of slave {id} by {from}: it is not registered there"));
+    };
+    slave.resource_version =
+        message.resource_version_uuid.clone().or(slave.resource_version.take());
+    if !message.update_oversubscribed_resources() && message.oversubscribed_resources.is_empty() {
+        return;
+    }
+    match Resources::from_wire(&message.oversubscribed_resources) {
+        Err(error) => fx.refuse(format!("update of slave {id}: {error}")),
+        Ok(revocable) => {
+            let total = slave.total.non_revocable().plus(&revocable.revocable());
+            slave.total = total.clone();
+            fx.allocator(AllocatorCall::UpdateSlave(id, total));
+        }
+    }
+}

@@ -1,0 +1,5 @@
+//! What is accepted from others: small pure functions, each with its reason.
+
+pub(crate) mod framework;
+pub(crate) mod slave;
+pub(crate) mod task;
