@@ -146,7 +146,7 @@ impl Stage {
         self.wait(self.calls.clone(), entry);
     }
 
-    fn from_master<M: prost::Message + prost::Name + Send + 'static>(&self, message: M) {
+    fn send<M: prost::Message + prost::Name + Send + 'static>(&self, message: M) {
         self.master.tell(move |master, cx| cx.send(master.driver.as_ref().unwrap(), &message));
     }
 
@@ -158,7 +158,7 @@ impl Stage {
             .uuid([1; 16])
             .update(&FrameworkId::new("F"));
         let pid = Some("slave(1)@10.0.0.3:5051".to_owned());
-        self.from_master(StatusUpdateMessage { update, pid });
+        self.send(StatusUpdateMessage { update, pid });
     }
 }
 
@@ -167,7 +167,7 @@ fn driver_subscribes_launches_acknowledges_and_tears_down() {
     let mut stage = stage(1);
     stage.heard("registered F");
     let offer = Offer { id: OfferId::new("O").wire(), ..Offer::default() };
-    stage.from_master(ResourceOffersMessage { offers: vec![offer], pids: vec![] });
+    stage.send(ResourceOffersMessage { offers: vec![offer], pids: vec![] });
     stage.called("ACCEPT");
     stage.update(TaskState::TaskRunning, "");
     stage.called("ACKNOWLEDGE");
@@ -215,7 +215,7 @@ fn driver_aborted_in_a_callback_does_not_acknowledge() {
 fn driver_refused_by_the_master_tells_and_aborts() {
     let mut stage = stage(5);
     stage.heard("registered F");
-    stage.from_master(FrameworkErrorMessage { message: "no".into() });
+    stage.send(FrameworkErrorMessage { message: "no".into() });
     stage.heard("error no");
     stage.driver.revive(vec![]);
     stage.world.run_for(Duration::from_secs(1));

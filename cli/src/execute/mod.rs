@@ -2,6 +2,7 @@
 
 pub mod flags;
 pub mod job;
+pub mod main;
 pub mod output;
 pub mod progress;
 pub mod run;
