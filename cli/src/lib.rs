@@ -9,6 +9,7 @@
 //!
 //! # Map
 //! - [`execute`]: the flags, the job they describe, its progress, its output
+//! - [`resolve`]: the address of a master
 //!
 //! # Example
 //! ```
@@ -23,3 +24,4 @@
 //! ```
 
 pub mod execute;
+pub mod resolve;

@@ -23,7 +23,7 @@ pub(super) fn render(
         .after_help(environment)
         .mut_args(|argument| as_typed(argument, specs))
         .arg(help);
-    command.render_long_help().to_string().trim_end().to_owned()
+    command.render_help().to_string().trim_end().to_owned()
 }
 
 /// Shows a flag as this loader reads it: with an equal sign, booleans with their negation.
