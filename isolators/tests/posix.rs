@@ -1,0 +1,42 @@
+//! The posix isolators on a real child process.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests")]
+
+use libprocess::real::{Config, run, start};
+use protos::ids::ContainerId;
+use protos::resources::Resources;
+
+#[test]
+fn posix_isolators_measure_a_busy_child() {
+    run(async {
+        let ip = std::net::Ipv4Addr::LOCALHOST;
+        let node = start(Config { ip, ..Config::default() }).await.unwrap();
+        let isolators = isolators::start(&node, "process").unwrap();
+        let mut child =
+            std::process::Command::new("sh").args(["-c", "while :; do :; done"]).spawn().unwrap();
+        let id = ContainerId::new("c");
+        for isolator in &isolators {
+            isolator.prepare(&id, Resources::new()).await.unwrap();
+            assert!(isolator.prepare(&id, Resources::new()).await.is_err());
+            assert!(isolator.usage(&id).await.is_err());
+            isolator.isolate(&id, child.id()).await.unwrap();
+        }
+        let busy = async {
+            loop {
+                let used = isolators[0].usage(&id).await.unwrap().cpus_user_time_secs();
+                if used > 0.0 {
+                    return used;
+                }
+            }
+        };
+        let limit = std::time::Duration::from_secs(30);
+        assert!(tokio::time::timeout(limit, busy).await.expect("cpu time within 30 s") > 0.0);
+        assert!(isolators[1].usage(&id).await.unwrap().mem_rss_bytes() > 0);
+        for isolator in &isolators {
+            isolator.cleanup(&id).await.unwrap();
+            assert!(isolator.usage(&id).await.is_err());
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+    });
+}
