@@ -234,6 +234,12 @@ impl Subprocesses for SimSubprocesses {
             });
         }
         self.shared.with(|state| {
+            let own = state.lives.get(&self.life).and_then(|life| life.program);
+            // As to kill(2), group 0 is the caller's own.
+            let target = match (target, own) {
+                (Target::Group(0), Some(own)) => Target::Group(own),
+                (target, _) => target,
+            };
             for pid in state.programs.members(target) {
                 let at = state.now + state.draw(SIGNAL_LATENCY);
                 state.push(at, Entry::Signal { pid, signal });

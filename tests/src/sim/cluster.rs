@@ -1,0 +1,187 @@
+//! A whole cluster in one world.
+
+use std::net::{Ipv4Addr, SocketAddrV4};
+use std::sync::Arc;
+use std::time::Duration;
+
+use coordination::{Leader, StandaloneDetector};
+use drivers::scheduler::{self, SchedulerDriver};
+use libprocess::sim::{Timeout, World};
+use libprocess::{Node, NodeConfig, Pid, SpawnError};
+use protos::mesos::FrameworkInfo;
+use protos::resources::Resources;
+use serde_json::Value;
+
+use super::checks::StateWatch;
+use super::jobs::{Jobs, SharedLedger};
+use super::model_slave::ModelSlave;
+
+/// What each slave has.
+const SLAVE_RESOURCES: &str = "cpus:4;mem:4096;disk:10240;ports:[31000-32000]";
+
+/// How often conditions that ask over HTTP are looked at.
+const PAUSE: Duration = Duration::from_secs(2);
+
+/// How often tasks are looked after.
+const CHASE: Duration = Duration::from_secs(10);
+
+/// How long a task may take before it is chased.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How large a cluster is.
+#[derive(Debug, Clone, Copy)]
+pub struct Shape {
+    /// Number of slaves, at most 250.
+    pub slaves: u8,
+    /// Tasks that the framework wants finished.
+    pub tasks: usize,
+}
+
+/// A master, slaves and a framework, each on a host of its own.
+pub struct Cluster {
+    /// Where the master runs: `10.0.0.1:5050`.
+    pub master: SocketAddrV4,
+    /// Where the slaves run: `10.0.1.N:5051`.
+    pub slaves: Vec<SocketAddrV4>,
+    /// Where the framework runs: `10.0.2.1:9000`.
+    pub framework: SocketAddrV4,
+    /// The framework's driver.
+    pub driver: SchedulerDriver,
+    /// The framework's book.
+    pub ledger: SharedLedger,
+}
+
+fn config(delegate: Option<&str>) -> NodeConfig {
+    NodeConfig {
+        delegate: delegate.map(str::to_owned),
+        schema: protos::required::schema_check,
+        ..NodeConfig::default()
+    }
+}
+
+/// Puts a master on a node. Defaults, but offers return when they lie for long: the framework may
+/// never have got them.
+fn start_master(node: &Node) {
+    let config =
+        master::Config { offer_timeout: Some(Duration::from_secs(30)), ..Default::default() };
+    // A node that has just started runs no other master.
+    let _ = master::start(node, config);
+}
+
+impl Cluster {
+    /// A cluster of model slaves.
+    ///
+    /// # Errors
+    /// When the framework's driver cannot be started.
+    pub fn of_models(world: &mut World, shape: Shape) -> Result<Self, SpawnError> {
+        Self::start(world, shape, |node, master| {
+            let resources: Resources = SLAVE_RESOURCES.parse().unwrap_or_default();
+            let _ = ModelSlave::start(node, master, &resources);
+        })
+    }
+
+    fn start(
+        world: &mut World,
+        shape: Shape,
+        slave: impl Fn(&Node, Pid) + Clone + 'static,
+    ) -> Result<Self, SpawnError> {
+        let at = |c: u8, d: u8, port| SocketAddrV4::new(Ipv4Addr::new(10, 0, c, d), port);
+        let node = world.node(at(0, 1, 5050), config(Some("master")));
+        world.on_start(&node, start_master);
+        let master = node.pid("master");
+        let mut slaves = Vec::new();
+        for number in 1..=shape.slaves {
+            let node = world.node(at(1, number, 5051), config(Some("slave(1)")));
+            let (slave, master) = (slave.clone(), master.clone());
+            world.on_start(&node, move |node| slave(node, master.clone()));
+            slaves.push(node.address());
+        }
+        let framework = world.node(at(2, 1, 9000), config(None));
+        let ledger = SharedLedger::wanting(shape.tasks);
+        let info = FrameworkInfo {
+            user: "nobody".into(),
+            name: "jobs".into(),
+            failover_timeout: Some(3600.0),
+            checkpoint: Some(true),
+            ..Default::default()
+        };
+        let detector = Arc::new(StandaloneDetector::new(Some(Leader::of(master.clone()))));
+        let driver = SchedulerDriver::start(
+            &framework,
+            scheduler::Config::new(info, detector),
+            Jobs::new(ledger.clone()),
+        )?;
+        Ok(Self {
+            master: master.address(),
+            slaves,
+            framework: framework.address(),
+            driver,
+            ledger,
+        })
+    }
+
+    /// The master's `/state`.
+    pub fn state(&self, world: &mut World) -> Value {
+        let response = world.http(self.master, "GET", "/master/state");
+        serde_json::from_slice(&response.bytes()).unwrap_or(Value::Null)
+    }
+
+    /// Slaves that the master shows as active.
+    pub fn active_slaves(&self, world: &mut World) -> usize {
+        let state = self.state(world);
+        let slaves = state["slaves"].as_array().map(Vec::as_slice).unwrap_or_default();
+        slaves.iter().filter(|slave| slave["active"] == true).count()
+    }
+
+    /// Runs until the master shows all slaves as active.
+    ///
+    /// # Errors
+    /// When that takes longer than `limit`.
+    pub fn all_slaves_active(
+        &self,
+        world: &mut World,
+        limit: Duration,
+    ) -> Result<libprocess::Time, Timeout> {
+        let all = self.slaves.len();
+        world.run_until_each(PAUSE, limit, |world| self.active_slaves(world) == all)
+    }
+
+    /// Lets a cluster without faults come to rest: first all slaves are active and all tasks
+    /// finished, where tasks that hang are chased; then the framework keeps every offer, and in the
+    /// end holds all that there is: nothing was lost on the way.
+    ///
+    /// # Errors
+    /// When that takes longer than `limit`, twice.
+    pub fn converge(
+        &self,
+        world: &mut World,
+        watch: &mut StateWatch,
+        limit: Duration,
+    ) -> Result<(), Timeout> {
+        self.all_slaves_active(world, limit)?;
+        let done = world.run_until_each(CHASE, limit, |world| {
+            self.ledger.chase(&self.driver, world.now(), PATIENCE);
+            watch.look(&self.state(world));
+            self.ledger.open().is_done()
+        });
+        if done.is_err() {
+            eprintln!("{}", self.ledger.open().summary());
+        }
+        done?;
+        self.ledger.open().hoard = true;
+        self.driver.revive(Vec::new());
+        world.run_until_each(PAUSE, limit, |world| {
+            let state = self.state(world);
+            watch.look(&state);
+            all_is_offered(&state, self.slaves.len())
+        })?;
+        Ok(())
+    }
+}
+
+/// True when each of `slaves` slaves has nothing in use and everything on offer.
+fn all_is_offered(state: &Value, slaves: usize) -> bool {
+    let shown = state["slaves"].as_array().map(Vec::as_slice).unwrap_or_default();
+    shown.len() == slaves
+        && shown.iter().all(|slave| slave["offered_resources"] == slave["resources"])
+}

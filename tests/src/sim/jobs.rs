@@ -1,0 +1,229 @@
+//! A framework that wants a number of tasks finished, and notes what it is told about them.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use drivers::scheduler::{Scheduler, SchedulerDriver};
+use libprocess::Time;
+use protos::ids::{FrameworkId, OfferId, SlaveId, TaskId};
+use protos::mesos::task_status::Source;
+use protos::mesos::{CommandInfo, Filters, MasterInfo, Offer, TaskInfo, TaskState, TaskStatus};
+use protos::resources::Resources;
+
+/// Most tasks launched on one offer, so that they spread.
+const TASKS_FOR_EACH_OFFER: usize = 2;
+
+/// What one task needs.
+const TASK_RESOURCES: &str = "cpus:0.5;mem:64";
+
+/// What the framework knows of one task.
+#[derive(Debug, Clone)]
+pub struct Job {
+    /// Where it was launched.
+    pub slave: SlaveId,
+    /// When it was launched.
+    pub launched: Time,
+    /// The states told, in order; repeated ones left out.
+    pub states: Vec<TaskState>,
+}
+
+impl Job {
+    /// The latest state told.
+    pub fn state(&self) -> Option<TaskState> {
+        self.states.last().copied()
+    }
+
+    /// True once a terminal state, lost included, was told.
+    pub fn is_over(&self) -> bool {
+        self.state().is_some_and(protos::task_state::is_terminal)
+    }
+}
+
+/// The framework's book, which the test reads.
+#[derive(Debug, Default)]
+pub struct Ledger {
+    /// Tasks to finish.
+    pub wanted: usize,
+    /// Every task launched so far.
+    pub jobs: BTreeMap<TaskId, Job>,
+    /// Keep offers that no task needs, instead of declining them.
+    pub hoard: bool,
+    /// Offers kept.
+    pub held: BTreeMap<OfferId, Offer>,
+    /// The id, once registered.
+    pub id: Option<FrameworkId>,
+    /// What must never be told but was.
+    pub problems: Vec<String>,
+    last: usize,
+}
+
+impl Ledger {
+    /// Number of tasks in a state.
+    pub fn count(&self, state: TaskState) -> usize {
+        self.jobs.values().filter(|job| job.state() == Some(state)).count()
+    }
+
+    /// Tasks that are neither finished nor on their way.
+    fn missing(&self) -> usize {
+        let good = |job: &&Job| !job.is_over() || job.state() == Some(TaskState::TaskFinished);
+        self.wanted.saturating_sub(self.jobs.values().filter(good).count())
+    }
+
+    /// True when all that was wanted is finished.
+    pub fn is_done(&self) -> bool {
+        self.count(TaskState::TaskFinished) >= self.wanted
+    }
+
+    /// Tasks launched before `time` whose end is not known.
+    pub fn overdue(&self, time: Time) -> Vec<(TaskId, SlaveId)> {
+        let late = self.jobs.iter().filter(|(_, job)| job.launched < time && !job.is_over());
+        late.map(|(id, job)| (id.clone(), job.slave.clone())).collect()
+    }
+
+    /// How many tasks are in which state, and which are on their way.
+    pub fn summary(&self) -> String {
+        let mut states: BTreeMap<Option<TaskState>, usize> = BTreeMap::new();
+        for job in self.jobs.values() {
+            *states.entry(job.state()).or_default() += 1;
+        }
+        let open: Vec<_> = self.jobs.iter().filter(|(_, job)| !job.is_over()).collect();
+        format!("wanted {}, told {states:?}, open {open:?}", self.wanted)
+    }
+
+    fn launch(&mut self, offer: &Offer, now: Time) -> Vec<TaskInfo> {
+        let slave = SlaveId::from(&offer.slave_id);
+        let mut left = Resources::from_wire(&offer.resources).unwrap_or_default();
+        let one: Resources = TASK_RESOURCES.parse().unwrap_or_default();
+        let mut tasks = Vec::new();
+        while tasks.len() < TASKS_FOR_EACH_OFFER && self.missing() > 0 {
+            let Some(resources) = left.find(&one) else {
+                break;
+            };
+            left = left.minus(&resources);
+            self.last += 1;
+            let id = TaskId::new(format!("task-{:04}", self.last));
+            let job = Job { slave: slave.clone(), launched: now, states: Vec::new() };
+            self.jobs.insert(id.clone(), job);
+            let seconds = 1 + self.last % 7;
+            let command =
+                CommandInfo { value: Some(format!("sleep {seconds}")), ..Default::default() };
+            tasks.push(TaskInfo {
+                name: id.to_string(),
+                task_id: id.wire(),
+                slave_id: offer.slave_id.clone(),
+                resources: resources.to_wire(),
+                command: Some(command),
+                ..Default::default()
+            });
+        }
+        tasks
+    }
+
+    fn told(&mut self, status: &TaskStatus) {
+        let (id, state) = (TaskId::from(&status.task_id), status.state());
+        let Some(job) = self.jobs.get_mut(&id) else {
+            self.problems.push(format!("{id} was never launched but is told {state:?}"));
+            return;
+        };
+        let before = job.state();
+        if before == Some(state) {
+            return;
+        }
+        // What the master says of a slave it does not hear is taken back when the slave returns.
+        let is_final = before.is_some_and(|before| {
+            protos::task_state::is_terminal(before) && before != TaskState::TaskLost
+        });
+        if is_final && status.source() != Source::Master {
+            self.problems.push(format!("{id} went from {before:?} to {state:?}"));
+        } else if !is_final {
+            job.states.push(state);
+        }
+    }
+}
+
+/// A book with several readers.
+#[derive(Debug, Clone, Default)]
+pub struct SharedLedger(Arc<Mutex<Ledger>>);
+
+impl SharedLedger {
+    /// A book of a framework that wants `wanted` tasks finished.
+    pub fn wanting(wanted: usize) -> Self {
+        Self(Arc::new(Mutex::new(Ledger { wanted, ..Ledger::default() })))
+    }
+
+    /// Opens it. A panic of the other reader fails the test anyway, so poison is ignored.
+    pub fn open(&self) -> MutexGuard<'_, Ledger> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Asks the master about tasks that take longer than `patience`, and kills them.
+    pub fn chase(&self, driver: &SchedulerDriver, now: Time, patience: Duration) {
+        let before = Time::from_nanos(
+            now.as_nanos().saturating_sub(u64::try_from(patience.as_nanos()).unwrap_or(0)),
+        );
+        let overdue = self.open().overdue(before);
+        for (task, _) in &overdue {
+            driver.kill_task(task.clone(), None);
+        }
+        if !overdue.is_empty() {
+            let tasks = overdue.into_iter().map(|(task, slave)| (task, Some(slave)));
+            driver.reconcile(tasks.collect());
+        }
+    }
+}
+
+/// The framework's scheduler.
+pub struct Jobs {
+    ledger: SharedLedger,
+}
+
+impl Jobs {
+    /// A scheduler over a book.
+    pub fn new(ledger: SharedLedger) -> Self {
+        Self { ledger }
+    }
+}
+
+impl Scheduler for Jobs {
+    fn registered(&mut self, _: &SchedulerDriver, id: &FrameworkId, _: &MasterInfo) {
+        let mut ledger = self.ledger.open();
+        if ledger.id.as_ref().is_some_and(|known| known != id) {
+            ledger.problems.push(format!("the framework's id changed to {id}"));
+        }
+        ledger.id = Some(id.clone());
+    }
+
+    fn disconnected(&mut self, _: &SchedulerDriver) {
+        self.ledger.open().held.clear();
+    }
+
+    fn resource_offers(&mut self, driver: &SchedulerDriver, offers: Vec<Offer>) {
+        let now = driver.node().now();
+        for offer in offers {
+            let mut ledger = self.ledger.open();
+            let id = OfferId::from(&offer.id);
+            let tasks = ledger.launch(&offer, now);
+            if tasks.is_empty() && ledger.hoard {
+                ledger.held.insert(id, offer);
+            } else if tasks.is_empty() {
+                driver.decline_offer(id, None);
+            } else {
+                let soon = Filters { refuse_seconds: Some(0.0) };
+                driver.launch_tasks(vec![id], tasks, Some(soon));
+            }
+        }
+    }
+
+    fn offer_rescinded(&mut self, _: &SchedulerDriver, offer: &OfferId) {
+        self.ledger.open().held.remove(offer);
+    }
+
+    fn status_update(&mut self, _: &SchedulerDriver, status: &TaskStatus) {
+        self.ledger.open().told(status);
+    }
+
+    fn error(&mut self, _: &SchedulerDriver, message: &str) {
+        self.ledger.open().problems.push(format!("the framework was refused: {message}"));
+    }
+}

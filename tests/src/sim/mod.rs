@@ -1,0 +1,13 @@
+//! Clusters in virtual time: a master, slaves, a framework that wants tasks run, and faults.
+
+mod checks;
+mod cluster;
+mod jobs;
+mod model_slave;
+mod stand_in;
+
+pub use checks::{StateWatch, problems_of_state};
+pub use cluster::{Cluster, Shape};
+pub use jobs::{Jobs, Ledger, SharedLedger};
+pub use model_slave::ModelSlave;
+pub use stand_in::command_executor;
