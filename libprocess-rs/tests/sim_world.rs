@@ -229,6 +229,33 @@ fn node_crashed_and_restarted_keeps_only_what_was_synced() {
 }
 
 #[test]
+fn node_crashed_amid_appends_keeps_a_prefix_and_all_that_was_promised() {
+    let all: String = (10..60).map(|number| number.to_string()).collect();
+    let (mut torn, mut lengths) = (false, std::collections::BTreeSet::new());
+    for seed in 0..40 {
+        let mut world = World::new(seed);
+        let node = world.node(address(1), NodeConfig::default());
+        let log = Log::default();
+        let probe = node.spawn("a", Probe::logging(&log)).unwrap();
+        probe.tell(|_, cx| {
+            for number in 10..60 {
+                let done = cx.disk().append("/log".as_ref(), number.to_string().into());
+                cx.defer(done, |probe: &mut Probe, done, _| probe.note(format!("{done:?}")));
+            }
+        });
+        world.run_for(Duration::from_millis(6));
+        world.crash_torn(&node);
+        world.settle();
+        let kept = world.file(&node, "/log").unwrap_or_default();
+        assert_eq!(kept.as_ref(), &all.as_bytes()[..kept.len()]);
+        assert!(kept.len() >= 2 * entries(&log).len());
+        torn |= kept.len() % 2 == 1;
+        lengths.insert(kept.len());
+    }
+    assert!(torn && lengths.len() > 10, "{lengths:?}");
+}
+
+#[test]
 fn frozen_node_handles_nothing_until_it_thaws() {
     let mut world = World::new(8);
     let (a, b, log) = pair(&mut world);

@@ -108,3 +108,23 @@ fn crashes_freezes_cuts_and_resets_are_got_over() {
         assert_eq!(world.panics(), Vec::<String>::new());
     }
 }
+
+#[test]
+fn master_that_crashes_comes_back_to_its_slaves_and_framework() {
+    for seed in seeds(3) {
+        eprintln!("SEED={seed}");
+        let mut world = World::new(seed);
+        let cluster = Cluster::of_models(&mut world, Shape { slaves: 10, tasks: 60 }).unwrap();
+        let pause = world.rng().random_range(1..30);
+        world.run_for(Duration::from_secs(pause));
+        let before = cluster.ledger.open().id.clone();
+        world.crash(cluster.master);
+        world.run_for(Duration::from_secs(5));
+        world.restart(cluster.master).unwrap();
+        // A new watch: a new master does not know what the old one saw end.
+        cluster.converge(&mut world, &mut StateWatch::default(), 30 * MINUTE).unwrap();
+        assert_eq!(cluster.ledger.open().problems, Vec::<String>::new());
+        assert_eq!(cluster.ledger.open().id, before);
+        assert_eq!(world.panics(), Vec::<String>::new());
+    }
+}

@@ -14,7 +14,17 @@ use crate::Time;
 use crate::disk::{Disk, DiskError, DiskFuture, FileInfo};
 
 /// A disk operation on its way: does its work and tells who waits for it.
-pub(super) type DiskJob = Box<dyn FnOnce(Time) + Send>;
+pub(super) type DiskJob = Box<dyn FnOnce(Time, Extent) + Send>;
+
+/// How much of an operation gets done.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub(super) enum Extent {
+    #[default]
+    All,
+    /// The host fails meanwhile, so that of appended bytes this share is on disk. All other
+    /// operations happen as a whole or not at all; then they do not.
+    Share(f64),
+}
 
 /// The files of a host, which outlive its nodes.
 #[derive(Clone, Default)]
@@ -43,10 +53,11 @@ impl SimDisk {
     ) -> DiskFuture<T> {
         let (sender, receiver) = oneshot::channel();
         let (store, target, wanted) = (self.store.clone(), path.to_owned(), path.to_owned());
-        let job: DiskJob = Box::new(move |now| {
+        let job: DiskJob = Box::new(move |now, extent| {
             let done = {
                 let mut files = store.lock();
                 files.now = now;
+                files.extent = extent;
                 work(&mut files, &target)
             };
             // The process may have lost interest; the operation has happened all the same.

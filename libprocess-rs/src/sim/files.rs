@@ -6,6 +6,7 @@ use std::path::{Component, Path, PathBuf};
 
 use bytes::Bytes;
 
+use super::disk::Extent;
 use crate::Time;
 use crate::disk::FileInfo;
 
@@ -39,6 +40,8 @@ pub(super) struct Files {
     /// Every operation fails with this while it is set.
     pub(super) fault: Option<ErrorKind>,
     pub(super) now: Time,
+    /// How much of the operation under way gets done.
+    pub(super) extent: Extent,
 }
 
 fn error<T>(kind: ErrorKind) -> Result<T> {
@@ -63,9 +66,10 @@ fn absolute(base: &Path, path: &Path) -> PathBuf {
 
 impl Files {
     fn check(&self) -> Result<()> {
-        match self.fault {
-            Some(kind) => error(kind),
-            None => Ok(()),
+        match (self.fault, self.extent) {
+            (Some(kind), _) => error(kind),
+            (None, Extent::All) => Ok(()),
+            (None, Extent::Share(_)) => error(ErrorKind::Interrupted),
         }
     }
 
@@ -170,7 +174,11 @@ impl Files {
     }
 
     pub(super) fn append(&mut self, path: &Path, bytes: &[u8]) -> Result<()> {
-        self.bytes_mut(path, true)?.extend_from_slice(bytes);
+        let done = match std::mem::take(&mut self.extent) {
+            Extent::All => bytes.len(),
+            Extent::Share(share) => (bytes.len() as f64 * share) as usize,
+        };
+        self.bytes_mut(path, true)?.extend_from_slice(&bytes[..done.min(bytes.len())]);
         Ok(())
     }
 

@@ -95,6 +95,21 @@ impl Queue {
         self.busy == 0
     }
 
+    /// Takes the unfinished disk operations of a life out, oldest first.
+    pub(super) fn take_disk_jobs(&mut self, of: LifeId) -> Vec<DiskJob> {
+        let is_its = |entry: &Entry| matches!(entry, Entry::Disk { life, .. } if *life == of);
+        let keys: Vec<_> =
+            self.entries.iter().filter(|(_, entry)| is_its(entry)).map(|(key, _)| *key).collect();
+        let mut jobs = Vec::new();
+        for key in keys {
+            if let Some(Entry::Disk { job, .. }) = self.entries.remove(&key) {
+                self.busy -= 1;
+                jobs.push(job);
+            }
+        }
+        jobs
+    }
+
     /// Takes everything out.
     pub(super) fn drain(&mut self) -> Vec<Entry> {
         self.busy = 0;

@@ -1,6 +1,7 @@
 //! One step of the world: takes the next entry off the queue and lets it happen.
 
 use super::World;
+use super::disk::Extent;
 use super::programs::{Effect, FIRST_PORT, SpawnRequest, SpawnedProgram};
 use super::queue::{Entry, LifeId};
 use crate::Envelope;
@@ -52,7 +53,7 @@ impl World {
                 });
                 // The operations of a node that crashed are lost.
                 if let Some(now) = now {
-                    job(now);
+                    job(now, Extent::All);
                 }
             }
             Entry::Spawn(request) => self.start_program(*request),

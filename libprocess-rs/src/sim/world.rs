@@ -7,10 +7,10 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use rand::SeedableRng;
+use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use super::disk::Store;
+use super::disk::{Extent, Store};
 use super::driver::SimDriver;
 use super::programs::SpawnedProgram;
 use super::queue::LifeId;
@@ -164,6 +164,28 @@ impl World {
     pub fn crash(&mut self, at: impl At) {
         if let Some(life) = self.shared.with(|state| state.life_at(at.at())) {
             self.end_life(life, "crash");
+        }
+    }
+
+    /// As [`World::crash`], with disk operations under way: some of the oldest are done all the
+    /// same, and the bytes of an append may be there in part. How many is drawn from the seed.
+    pub fn crash_torn(&mut self, at: impl At) {
+        let address = at.at();
+        let (jobs, now, done, share) = self.shared.with(|state| {
+            let life = state.life_at(address);
+            let jobs = life.map(|life| state.queue.take_disk_jobs(life)).unwrap_or_default();
+            let done = state.rng.random_range(0..=jobs.len());
+            let share = state.rng.random_range(0.0..1.0);
+            state.note(&address, "torn", format_args!("{done} of {}", jobs.len()));
+            (jobs, state.now, done, share)
+        });
+        let store = self.store(address);
+        self.crash(address);
+        for (number, job) in jobs.into_iter().take(done + 1).enumerate() {
+            job(now, if number < done { Extent::All } else { Extent::Share(share) });
+        }
+        if let Some(store) = store {
+            store.lock().extent = Extent::All;
         }
     }
 
