@@ -13,7 +13,8 @@ use protos::mesos::internal::{
 };
 use protos::mesos::scheduler::Event as WireEvent;
 
-use super::session::{Effect, Event, Session};
+use super::effects::{Effect, Event};
+use super::session::Session;
 use super::{Scheduler, SchedulerDriver, Status};
 
 pub(super) struct SchedulerProcess {

@@ -2,6 +2,7 @@
 
 mod actor;
 mod calls;
+mod effects;
 mod session;
 
 use std::sync::Arc;
@@ -245,7 +246,7 @@ impl SchedulerDriver {
         });
     }
 
-    fn act(&self, decide: impl FnOnce(&mut Session) -> Vec<session::Effect> + Send + 'static) {
+    fn act(&self, decide: impl FnOnce(&mut Session) -> Vec<effects::Effect> + Send + 'static) {
         self.process.tell(move |process, cx| {
             let effects = decide(&mut process.session);
             process.perform(effects, cx);

@@ -14,48 +14,14 @@ use protos::mesos::offer::Operation;
 use protos::mesos::scheduler::Call;
 use protos::mesos::task_status::{Reason, Source};
 use protos::mesos::{
-    Filters, FrameworkInfo, MasterInfo, Offer, TaskInfo, TaskState, TaskStatus,
-    framework_info::capability,
+    Filters, FrameworkInfo, MasterInfo, Offer, TaskInfo, TaskState, framework_info::capability,
 };
 
 use super::calls;
+use super::effects::{Effect, Event};
 
 /// Longest wait before a SUBSCRIBE is repeated (`REGISTRATION_RETRY_INTERVAL_MAX`).
 const RETRY_MAX: Duration = Duration::from_secs(60);
-
-/// What the scheduler is told.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) enum Event {
-    Registered(FrameworkId, MasterInfo),
-    Reregistered(MasterInfo),
-    Disconnected,
-    Offers(Vec<Offer>),
-    Rescinded(OfferId),
-    Update(Box<TaskStatus>),
-    Message(ExecutorId, SlaveId, bytes::Bytes),
-    SlaveLost(SlaveId),
-    ExecutorLost(ExecutorId, SlaveId, i32),
-    Error(String),
-}
-
-/// What the driver's actor must do.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) enum Effect {
-    Link(Pid),
-    Call(Pid, Box<Call>),
-    /// As `Call`, unless the scheduler aborted in the callback before.
-    Acknowledge(Pid, Box<Call>),
-    Deactivate(Pid, DeactivateFrameworkMessage),
-    ToExecutor(Pid, FrameworkToExecutorMessage),
-    /// Subscribe again after a random part of this.
-    Retry(Duration),
-    StopRetrying,
-    Tell(Event),
-    /// No more callbacks: whoever waits for the driver may go on.
-    Abort,
-    /// A line for the log, about input that was not taken.
-    Note(String),
-}
 
 /// A scheduler's relation to the master.
 #[derive(Debug)]
@@ -173,12 +139,9 @@ impl Session {
         if self.aborted {
             return Vec::new();
         }
-        let master = match &self.master {
-            Some(master) if self.connected => format!("the master is {master}"),
-            Some(master) => format!("not subscribed to {master} yet"),
-            None => "there is no master".to_owned(),
-        };
-        vec![Effect::Note(format!("{what} from {from} ignored: {master}"))]
+        let master = self.master.as_ref().map_or_else(|| "nobody".to_owned(), Pid::to_string);
+        let state = if self.connected { "subscribed" } else { "not subscribed" };
+        vec![Effect::Note(format!("{what} from {from} ignored: {state} to {master}"))]
     }
 
     /// `FrameworkRegisteredMessage`.
