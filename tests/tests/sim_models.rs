@@ -10,19 +10,25 @@ use rand::Rng;
 
 const MINUTE: Duration = Duration::from_secs(60);
 
+/// Every update is told in the end; what is not yet told is on its way again within ten minutes.
+fn told(world: &mut World, cluster: &Cluster) {
+    world.run_until_each(MINUTE, 15 * MINUTE, |world| cluster.unfinished(world) == 0).unwrap();
+}
+
 /// Under loss, then in quiet, until all is done and all resources are offered again.
 fn scenario(world: &mut World, shape: Shape, probability: f64) {
     eprintln!("SEED={} ({} slaves, loss {probability})", world.seed(), shape.slaves);
     let rule = world.add_rule(loss(probability));
     let cluster = Cluster::of_models(world, shape).unwrap();
     let mut watch = StateWatch::default();
-    for _ in 0..60 {
+    for _ in 0..30 {
         world.run_for(Duration::from_secs(10));
         watch.look(&cluster.state(world));
         cluster.ledger.chase(&cluster.driver, world.now(), MINUTE);
     }
     world.remove_rule(rule);
     cluster.converge(world, &mut watch, 30 * MINUTE).unwrap();
+    told(world, &cluster);
     assert_eq!(watch.problems, Vec::<String>::new());
     assert_eq!(cluster.ledger.open().problems, Vec::<String>::new());
     assert_eq!(world.panics(), Vec::<String>::new());
@@ -103,6 +109,7 @@ fn crashes_freezes_cuts_and_resets_are_got_over() {
         }
         world.clear_rules();
         cluster.converge(&mut world, &mut watch, 30 * MINUTE).unwrap();
+        told(&mut world, &cluster);
         assert_eq!(watch.problems, Vec::<String>::new());
         assert_eq!(cluster.ledger.open().problems, Vec::<String>::new());
         assert_eq!(world.panics(), Vec::<String>::new());

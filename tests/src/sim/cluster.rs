@@ -19,6 +19,9 @@ use super::model_slave::ModelSlave;
 /// What each slave has.
 const SLAVE_RESOURCES: &str = "cpus:4;mem:4096;disk:10240;ports:[31000-32000]";
 
+/// The number of the host before the first slave's: `10.0.1.0`.
+const SLAVES: u16 = 256;
+
 /// How often conditions that ask over HTTP are looked at.
 const PAUSE: Duration = Duration::from_secs(2);
 
@@ -31,8 +34,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// How large a cluster is.
 #[derive(Debug, Clone, Copy)]
 pub struct Shape {
-    /// Number of slaves, at most 250.
-    pub slaves: u8,
+    /// Number of slaves.
+    pub slaves: u16,
     /// Tasks that the framework wants finished.
     pub tasks: usize,
 }
@@ -41,9 +44,9 @@ pub struct Shape {
 pub struct Cluster {
     /// Where the master runs: `10.0.0.1:5050`.
     pub master: SocketAddrV4,
-    /// Where the slaves run: `10.0.1.N:5051`.
+    /// Where the slaves run: port 5051 of `10.0.1.1` and on.
     pub slaves: Vec<SocketAddrV4>,
-    /// Where the framework runs: `10.0.2.1:9000`.
+    /// Where the framework runs: `10.0.0.2:9000`.
     pub framework: SocketAddrV4,
     /// The framework's driver.
     pub driver: SchedulerDriver,
@@ -85,18 +88,21 @@ impl Cluster {
         shape: Shape,
         slave: impl Fn(&Node, Pid) + Clone + 'static,
     ) -> Result<Self, SpawnError> {
-        let at = |c: u8, d: u8, port| SocketAddrV4::new(Ipv4Addr::new(10, 0, c, d), port);
-        let node = world.node(at(0, 1, 5050), config(Some("master")));
+        let at = |number: u16, port| {
+            let [high, low] = number.to_be_bytes();
+            SocketAddrV4::new(Ipv4Addr::new(10, 0, high, low), port)
+        };
+        let node = world.node(at(1, 5050), config(Some("master")));
         world.on_start(&node, start_master);
         let master = node.pid("master");
         let mut slaves = Vec::new();
         for number in 1..=shape.slaves {
-            let node = world.node(at(1, number, 5051), config(Some("slave(1)")));
+            let node = world.node(at(SLAVES + number, 5051), config(Some("slave(1)")));
             let (slave, master) = (slave.clone(), master.clone());
             world.on_start(&node, move |node| slave(node, master.clone()));
             slaves.push(node.address());
         }
-        let framework = world.node(at(2, 1, 9000), config(None));
+        let framework = world.node(at(2, 9000), config(None));
         let ledger = SharedLedger::wanting(shape.tasks);
         let info = FrameworkInfo {
             user: "nobody".into(),
@@ -131,6 +137,17 @@ impl Cluster {
         let state = self.state(world);
         let slaves = state["slaves"].as_array().map(Vec::as_slice).unwrap_or_default();
         slaves.iter().filter(|slave| slave["active"] == true).count()
+    }
+
+    /// Tasks of model slaves that run, or whose end is still being told.
+    pub fn unfinished(&self, world: &mut World) -> usize {
+        let mut sum = 0;
+        for slave in &self.slaves {
+            let response = world.http(slave, "GET", "/slave(1)/unfinished");
+            let text = String::from_utf8_lossy(&response.bytes()).into_owned();
+            sum += text.parse::<usize>().unwrap_or(1);
+        }
+        sum
     }
 
     /// Runs until the master shows all slaves as active.

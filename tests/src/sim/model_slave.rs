@@ -4,7 +4,8 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use libprocess::{Ctx, Handle, Node, Pid, Process, Routes, SpawnError, Timer};
+use libprocess::http::{Request, Response};
+use libprocess::{Ctx, Handle, Help, Node, Pid, Process, Routes, SpawnError, Timer};
 use protos::ids::{FrameworkId, SlaveId, TaskId};
 use protos::mesos::internal::{
     KillTaskMessage, PingSlaveMessage, PongSlaveMessage, RegisterSlaveMessage,
@@ -86,8 +87,8 @@ impl ModelSlave {
     }
 
     /// Tasks whose end is not acknowledged yet.
-    pub fn unfinished(&self) -> usize {
-        self.runs.len()
+    fn unfinished(&mut self, _: Request, _: &mut Ctx<Self>) -> Response {
+        Response::ok("text/plain", self.runs.len().to_string())
     }
 }
 
@@ -100,7 +101,12 @@ impl Process for ModelSlave {
             .on(Self::run_task)
             .on(Self::kill_task)
             .on(Self::acknowledged)
-            .on(Self::shutdown_framework);
+            .on(Self::shutdown_framework)
+            .get(
+                "/unfinished",
+                Help::new("Number of tasks that run or whose end is not acknowledged", ""),
+                Self::unfinished,
+            );
     }
 
     fn initialize(&mut self, cx: &mut Ctx<Self>) {
