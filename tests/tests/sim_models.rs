@@ -5,8 +5,10 @@
 use std::time::Duration;
 
 use cluster_tests::sim::{Cluster, Shape, StateWatch};
-use libprocess::sim::{Cut, World, check_determinism, loss, partition, seeds};
+use libprocess::sim::{Cut, Verdict, World, check_determinism, loss, partition, seeds};
+use libprocess::{Envelope, Time};
 use rand::Rng;
+use rand_chacha::ChaCha8Rng;
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -100,6 +102,13 @@ fn crashes_freezes_cuts_and_resets_are_got_over() {
         let mut world = World::new(seed);
         let cluster = Cluster::of_models(&mut world, Shape { slaves: 12, tasks: 100 }).unwrap();
         world.add_rule(loss(0.05));
+        world.add_rule(|_: &Envelope, rng: &mut ChaCha8Rng, _: Time| {
+            match rng.random_range(0..20) {
+                0 => Verdict::Duplicate,
+                1 => Verdict::Delay(Duration::from_millis(rng.random_range(1..3000))),
+                _ => Verdict::Pass,
+            }
+        });
         let mut watch = StateWatch::default();
         for number in 0..12 {
             mishap(&mut world, &cluster, number);

@@ -175,24 +175,43 @@ impl Cluster {
         watch: &mut StateWatch,
         limit: Duration,
     ) -> Result<(), Timeout> {
-        self.all_slaves_active(world, limit)?;
-        let done = world.run_until_each(CHASE, limit, |world| {
+        let met = self.all_slaves_active(world, limit);
+        self.explain(world, "not all slaves are active", met)?;
+        let met = world.run_until_each(CHASE, limit, |world| {
             self.ledger.chase(&self.driver, world.now(), PATIENCE);
             watch.look(&self.state(world));
             self.ledger.open().is_done()
         });
-        if done.is_err() {
-            eprintln!("{}", self.ledger.open().summary());
-        }
-        done?;
+        self.explain(world, "not all tasks are finished", met)?;
         self.ledger.open().hoard = true;
         self.driver.revive(Vec::new());
-        world.run_until_each(PAUSE, limit, |world| {
+        let met = world.run_until_each(CHASE, limit, |world| {
             let state = self.state(world);
             watch.look(&state);
+            self.ledger.chase(&self.driver, world.now(), PATIENCE);
             all_is_offered(&state, self.slaves.len())
-        })?;
-        Ok(())
+        });
+        self.explain(world, "not everything is offered", met)
+    }
+
+    /// Prints what there is when a condition was not met.
+    fn explain<T>(
+        &self,
+        world: &mut World,
+        what: &str,
+        met: Result<T, Timeout>,
+    ) -> Result<(), Timeout> {
+        if met.is_err() {
+            eprintln!("{what}: {}", self.ledger.open().summary());
+            let state = self.state(world);
+            for slave in state["slaves"].as_array().into_iter().flatten() {
+                let [id, pid, active, used, offered] =
+                    ["id", "pid", "active", "used_resources", "offered_resources"]
+                        .map(|key| &slave[key]);
+                eprintln!("{id} {pid} active {active} used {used} offered {offered}");
+            }
+        }
+        met.map(drop)
     }
 }
 

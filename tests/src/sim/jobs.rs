@@ -157,19 +157,19 @@ impl SharedLedger {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Asks the master about tasks that take longer than `patience`, and kills them.
+    /// Kills tasks that take longer than `patience`, and asks the master what it knows: of these,
+    /// and of any, for some may run that the framework believes lost.
     pub fn chase(&self, driver: &SchedulerDriver, now: Time, patience: Duration) {
-        let before = Time::from_nanos(
-            now.as_nanos().saturating_sub(u64::try_from(patience.as_nanos()).unwrap_or(0)),
-        );
-        let overdue = self.open().overdue(before);
+        let patience = u64::try_from(patience.as_nanos()).unwrap_or(u64::MAX);
+        let overdue =
+            self.open().overdue(Time::from_nanos(now.as_nanos().saturating_sub(patience)));
         for (task, _) in &overdue {
             driver.kill_task(task.clone(), None);
         }
         if !overdue.is_empty() {
-            let tasks = overdue.into_iter().map(|(task, slave)| (task, Some(slave)));
-            driver.reconcile(tasks.collect());
+            driver.reconcile(overdue.into_iter().map(|(task, at)| (task, Some(at))).collect());
         }
+        driver.reconcile(Vec::new());
     }
 }
 
