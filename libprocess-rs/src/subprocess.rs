@@ -37,6 +37,8 @@ pub struct Command {
     pub stderr: Output,
     /// Starts a session (and process group) of its own.
     pub session: bool,
+    /// Is killed when the thread that started it ends, so that it cannot outlive its parent.
+    pub die_with_parent: bool,
     /// Numeric user and group to become before the program runs; supplementary groups are dropped.
     pub user: Option<(u32, u32)>,
 }

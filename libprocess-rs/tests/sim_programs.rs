@@ -102,6 +102,26 @@ fn program_gets_its_arguments_and_its_end_comes_back_with_its_output() {
 }
 
 #[test]
+fn program_ends_with_its_main_function() {
+    let mut world = World::new(5);
+    world.program("sleep", |program| {
+        let pause = program.node().sleep(Duration::from_secs(30));
+        program.run(async move {
+            pause.await;
+            ExitStatus::exited(7)
+        });
+    });
+    let (_, handle) = parent(&mut world);
+    let started = world.now();
+    handle.tell(|parent, cx| parent.start(command("sleep"), cx));
+    world.run_for(Duration::from_secs(29));
+    assert_eq!(world.running_programs().len(), 1);
+    world.run_until(LIMIT, |world| world.running_programs().is_empty()).unwrap();
+    assert!(world.now() - started >= Duration::from_secs(30));
+    assert_eq!(ended(&mut world, &handle).status, Some(ExitStatus::exited(7)));
+}
+
+#[test]
 fn program_that_nothing_stands_in_for_is_not_found() {
     let mut world = World::new(2);
     let (_, handle) = parent(&mut world);
@@ -147,8 +167,11 @@ fn programs_survive_their_parents_crash_unless_told_otherwise() {
     for name in ["survivor", "follower"] {
         handle.tell(move |parent, cx| parent.start(command(name), cx));
     }
+    handle.tell(|parent, cx| {
+        parent.start(Command { die_with_parent: true, ..command("survivor") }, cx);
+    });
     world.settle();
-    assert_eq!(world.running_programs().len(), 2);
+    assert_eq!(world.running_programs().len(), 3);
     world.crash(&node);
     world.settle();
     let left = world.running_programs();

@@ -157,7 +157,21 @@ fn start(command: &Command) -> std::io::Result<tokio::process::Child> {
     if command.session {
         new_session(&mut os);
     }
+    if command.die_with_parent {
+        die_with_parent(&mut os);
+    }
     os.spawn()
+}
+
+#[allow(unsafe_code)]
+fn die_with_parent(os: &mut tokio::process::Command) {
+    // SAFETY: the closure runs in the forked child before exec and calls nothing but prctl(2),
+    // which is async-signal-safe and allocates nothing.
+    unsafe {
+        os.pre_exec(|| {
+            nix::sys::prctl::set_pdeathsig(Signal::SIGKILL).map_err(std::io::Error::from)
+        });
+    }
 }
 
 #[allow(unsafe_code)]

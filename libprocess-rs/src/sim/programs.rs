@@ -136,6 +136,15 @@ impl SpawnedProgram {
         });
     }
 
+    /// Runs the program's main function beside its actors: the program ends with its result.
+    pub fn run(&self, main: impl Future<Output = ExitStatus> + Send + 'static) {
+        let life = self.shared.with(|state| state.programs.by_pid.get(&self.pid).map(|it| it.life));
+        if let Some(life) = life {
+            let program = self.clone();
+            self.shared.spawn(life, Box::pin(async move { program.exit(main.await) }));
+        }
+    }
+
     /// Handles signals other than SIGKILL, SIGSTOP and SIGCONT instead of ending by them.
     pub fn on_signal(&self, handler: impl Fn(i32) + Send + Sync + 'static) {
         let handler: OnSignal = Arc::new(handler);
@@ -296,7 +305,7 @@ impl State {
             parent,
             session: request.command.session,
             parent_life: request.parent,
-            dies_with_parent: false,
+            dies_with_parent: request.command.die_with_parent,
             handler: None,
             outputs: [request.command.stdout.clone(), request.command.stderr.clone()],
             collected: [Vec::new(), Vec::new()],
