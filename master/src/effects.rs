@@ -71,6 +71,8 @@ pub enum AfterRegistry {
     Admitted(Pid, Box<RegisterSlaveMessage>),
     /// A slave that came back is reachable again.
     Readmitted(Pid, Box<ReregisterSlaveMessage>),
+    /// A registered slave came back with another description, which the registry holds now.
+    Updated(Pid, Box<ReregisterSlaveMessage>),
     /// The slave is on the list of unreachable ones.
     Unreachable(SlaveId),
     /// The slave is off the list; with the registration that replaces it, if that was why.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use libprocess::Time;
 use protos::ids::{ExecutorId, FrameworkId, OfferId, SlaveId, TaskId};
 use protos::mesos;
-use protos::mesos::internal::{FrameworkErrorMessage, RunTaskMessage};
+use protos::mesos::internal::{FrameworkErrorMessage, ResourceVersionUuid, RunTaskMessage};
 use protos::mesos::offer::{Operation, operation::Type};
 use protos::mesos::task_status::{Reason, Source};
 use protos::mesos::{TaskInfo, TaskState};
@@ -166,11 +166,16 @@ fn launch_task(
         framework: framework.info.clone(),
         pid: Some(framework.pid.to_string()),
         task: task.clone(),
-        resource_version_uuids: Vec::new(),
+        resource_version_uuids: slave.resource_version.iter().map(version_of).collect(),
         launch_executor: Some(task.executor.is_none() || needs.new_executor),
     };
     fx.send(&slave.pid, &message);
     book(state, framework_id, &consumed.slave, task);
+}
+
+/// The version of the slave's own resources that the task was accepted against.
+fn version_of(uuid: &mesos::Uuid) -> ResourceVersionUuid {
+    ResourceVersionUuid { resource_provider_id: None, uuid: uuid.clone() }
 }
 
 /// Enters an accepted task, and its executor if that is new, into the framework's books.

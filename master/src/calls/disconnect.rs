@@ -2,6 +2,7 @@
 
 use libprocess::Pid;
 use protos::ids::FrameworkId;
+use protos::mesos::internal::FrameworkErrorMessage;
 
 use super::offers::rescind_all;
 use super::teardown::remove;
@@ -11,15 +12,15 @@ use libprocess::Time;
 
 /// The link to a scheduler broke: no offers, and after its failover timeout it is removed.
 pub(crate) fn exited(state: &mut State, pid: &Pid, fx: &mut Effects) {
-    let Some(id) = state.frameworks.by_pid(pid).map(|framework| framework.id.clone()) else {
-        return;
-    };
-    deactivate(state, &id, fx);
-    if let Some(framework) = state.frameworks.get_mut(&id)
-        && framework.connected
-    {
+    // One scheduler process may hold several frameworks, one after another.
+    while let Some(id) = state.frameworks.by_pid(pid).map(|framework| framework.id.clone()) {
+        deactivate(state, &id, fx);
+        let Some(framework) = state.frameworks.get_mut(&id) else { return };
         framework.connected = false;
         framework.epoch += 1;
+        // A scheduler that lives on behind the broken connection must not wait for ever.
+        let message = "Framework disconnected".to_owned();
+        fx.send(pid, &FrameworkErrorMessage { message });
         let reminder = Reminder::FrameworkFailover(id, framework.epoch);
         fx.push(Effect::Remind(framework.failover_timeout(), reminder));
     }

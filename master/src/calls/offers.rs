@@ -104,7 +104,8 @@ pub(crate) fn rescind(state: &mut State, id: &OfferId, tell: bool, fx: &mut Effe
 
 /// Takes all offers of a framework back.
 pub(crate) fn rescind_all(state: &mut State, id: &FrameworkId, tell: bool, fx: &mut Effects) {
-    for offer in state.offers.of_framework(id) {
+    let offers = state.frameworks.get(id).map(|framework| framework.offers.clone());
+    for offer in offers.into_iter().flatten() {
         rescind(state, &offer, tell, fx);
     }
 }

@@ -1,5 +1,6 @@
 //! A slave that has an id comes back.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 use libprocess::{Pid, Time};
@@ -45,6 +46,7 @@ pub(crate) fn reregister(
         fx.send(from, &ShutdownMessage { message: Some(text.clone()) });
         return fx.refuse(refused(&text));
     }
+    evict(state, &id, from, fx);
     let Some(known) = state.slaves.get(&id) else {
         state.slaves.begin_change(&id);
         let operation = Operation::MarkReachable(id, message.slave.clone());
@@ -58,6 +60,34 @@ pub(crate) fn reregister(
         fx.send(from, &ShutdownMessage { message: Some(text.clone()) });
         return fx.refuse(refused(&text));
     }
+    if known.info == message.slave {
+        return reconnect(state, &id, from, message, now, fx);
+    }
+    state.slaves.begin_change(&id);
+    let operation = Operation::Update(id, message.slave.clone());
+    let then = AfterRegistry::Updated(from.clone(), Box::new(message));
+    fx.push(Effect::Registry { operation, then });
+}
+
+/// Another slave that was at this PID has lost its place and is removed.
+fn evict(state: &mut State, id: &SlaveId, from: &Pid, fx: &mut Effects) {
+    let Some(other) = state.slaves.by_pid(from).map(|slave| slave.id.clone()) else { return };
+    if other != *id && state.slaves.begin_change(&other) {
+        let then = AfterRegistry::Removed(other.clone(), None);
+        fx.push(Effect::Registry { operation: Operation::Remove(other), then });
+    }
+}
+
+/// The registry holds what the slave tells of itself now.
+pub(crate) fn updated(
+    state: &mut State,
+    from: &Pid,
+    message: ReregisterSlaveMessage,
+    now: Time,
+    fx: &mut Effects,
+) {
+    let Some(id) = message.slave.id.as_ref().map(SlaveId::from) else { return };
+    state.slaves.end_change(&id);
     reconnect(state, &id, from, message, now, fx);
 }
 
@@ -73,7 +103,7 @@ fn reconnect(
         rescind(state, &offer, true, fx);
     }
     state.slaves.moved(id, from.clone());
-    adopt(state, id, &message, now, fx);
+    let adopted = adopt(state, id, &message, now, fx);
     let Some(slave) = state.slaves.get_mut(id) else { return };
     (slave.connected, slave.active) = (true, true);
     slave.epoch += 1;
@@ -91,11 +121,16 @@ fn reconnect(
     forget_executors(state, id, &message, fx);
     greet(state, id, from, reconciliations, fx);
     fx.push(Effect::ObserverConnected(id.clone(), true));
-    // What it runs may be news: the allocator starts over with this slave.
-    let used = used_on(state, id);
-    fx.allocator(AllocatorCall::RemoveSlave(id.clone()));
-    fx.allocator(AllocatorCall::AddSlave { id: id.clone(), spec, total, used });
-    for (framework, task) in kills {
+    if adopted.news {
+        // It runs what the allocator has not heard of, so the allocator starts over with it.
+        let used = used_on(state, id);
+        fx.allocator(AllocatorCall::RemoveSlave(id.clone()));
+        fx.allocator(AllocatorCall::AddSlave { id: id.clone(), spec, total, used });
+    } else {
+        fx.allocator(AllocatorCall::UpdateSlave(id.clone(), total));
+        fx.allocator(AllocatorCall::ActivateSlave(id.clone()));
+    }
+    for (framework, task) in kills.into_iter().chain(adopted.kill) {
         let (framework_id, task_id) = (framework.wire(), task.wire());
         fx.send(from, &KillTaskMessage { framework_id, task_id, kill_policy: None });
     }
@@ -116,17 +151,22 @@ pub(crate) fn readmitted(
     let mut slave = Slave::new(id.clone(), message.slave.clone(), from.clone(), now);
     slave.version = message.version.clone().unwrap_or_default();
     slave.capabilities = message.agent_capabilities.clone();
+    slave.resource_version = message.resource_version_uuid.clone();
     slave.reregistered = Some(now);
     let (spec, total) = (slave.spec(), slave.total.clone());
     state.slaves.add(slave);
-    let reachable = adopt(state, &id, &message, now, fx);
+    let adopted = adopt(state, &id, &message, now, fx);
     fx.push(Effect::Link(from.clone()));
     greet(state, &id, from, Vec::new(), fx);
     fx.push(Effect::Observe(id.clone(), from.clone()));
     let used = used_on(state, &id);
     fx.allocator(AllocatorCall::AddSlave { id: id.clone(), spec, total, used });
     tell_frameworks(state, from, &message, fx);
-    for (framework_id, task_id) in reachable {
+    for (framework, task) in adopted.kill {
+        let (framework_id, task_id) = (framework.wire(), task.wire());
+        fx.send(from, &KillTaskMessage { framework_id, task_id, kill_policy: None });
+    }
+    for (framework_id, task_id) in adopted.reachable {
         tell_reachable(state, &framework_id, &task_id, now, fx);
     }
     fx.count("master/slave_reregistrations");
@@ -137,38 +177,85 @@ fn used_on(state: &State, slave: &SlaveId) -> BTreeMap<FrameworkId, Resources> {
     held.filter(|(_, held)| !held.is_empty()).collect()
 }
 
-/// Enters what the slave runs and the master does not know. Returns tasks that were unreachable.
+/// What a slave brought along.
+#[derive(Default)]
+struct Adopted {
+    /// Something that this master did not have in its books.
+    news: bool,
+    /// Tasks that were unreachable.
+    reachable: Vec<(FrameworkId, TaskId)>,
+    /// Tasks whose end the framework has been told of already.
+    kill: Vec<(FrameworkId, TaskId)>,
+}
+
+/// Enters what the slave runs and the master does not know.
 fn adopt(
     state: &mut State,
     id: &SlaveId,
     message: &ReregisterSlaveMessage,
     now: Time,
     fx: &mut Effects,
-) -> Vec<(FrameworkId, TaskId)> {
+) -> Adopted {
     for info in &message.frameworks {
         adopt_framework(state, info, now, fx);
     }
-    let mut reachable = Vec::new();
+    let mut adopted = Adopted::default();
     for task in &message.tasks {
-        let (framework, task_id) =
-            (FrameworkId::from(&task.framework_id), TaskId::from(&task.task_id));
-        let Some(framework) = state.frameworks.get_mut(&framework) else { continue };
-        if framework.tasks.get(&task_id).is_some() {
-            continue;
+        let owner = FrameworkId::from(&task.framework_id);
+        if let Some(framework) = state.frameworks.get_mut(&owner) {
+            adopt_task(framework, id, task, &mut adopted, fx);
         }
-        if framework.tasks.unreachable().contains_key(&task_id) {
-            reachable.push((framework.id.clone(), task_id.clone()));
-        }
-        framework.tasks.add(task_id, TaskEntry::new(task.clone()));
     }
     for executor in &message.executor_infos {
         let owner = executor.framework_id.as_ref().map(FrameworkId::from);
         if let Some(framework) = owner.and_then(|id| state.frameworks.get_mut(&id)) {
+            let mut executor = executor.clone();
+            allocate(&mut executor.resources, framework);
             let executors = framework.executors.entry(id.clone()).or_default();
-            executors.entry(ExecutorId::from(&executor.executor_id)).or_insert(executor.clone());
+            let entry = executors.entry(ExecutorId::from(&executor.executor_id));
+            adopted.news |= matches!(entry, Entry::Vacant(_));
+            entry.or_insert(executor);
         }
     }
-    reachable
+    adopted
+}
+
+fn adopt_task(
+    framework: &mut Framework,
+    id: &SlaveId,
+    task: &mesos::Task,
+    adopted: &mut Adopted,
+    fx: &mut Effects,
+) {
+    let task_id = TaskId::from(&task.task_id);
+    if framework.tasks.get(&task_id).is_some() {
+        return;
+    }
+    if framework.tasks.unreachable().contains_key(&task_id) {
+        adopted.reachable.push((framework.id.clone(), task_id.clone()));
+    } else if framework.tasks.has_ended(&task_id, id) {
+        // The framework was told that it has ended (invariant I3): it must not live again.
+        if !is_terminal(task.state()) {
+            let owner = &framework.id;
+            fx.refuse(format!("task {task_id} of framework {owner} runs, but was told ended"));
+            adopted.kill.push((framework.id.clone(), task_id));
+        }
+        return;
+    }
+    let mut task = task.clone();
+    task.slave_id = id.wire();
+    allocate(&mut task.resources, framework);
+    adopted.news = true;
+    framework.tasks.add(task_id, TaskEntry::new(task));
+}
+
+/// Resources of slaves that know no allocations belong to the framework's first role.
+fn allocate(resources: &mut [mesos::Resource], framework: &Framework) {
+    let bare = resources.iter_mut().filter(|resource| resource.allocation_info.is_none());
+    for resource in bare {
+        let role = framework.roles().into_iter().next();
+        resource.allocation_info = Some(mesos::resource::AllocationInfo { role });
+    }
 }
 
 /// A framework that only slaves have told of yet: it waits, inactive, for its scheduler.
@@ -199,9 +286,10 @@ fn missing(
         .collect();
     let mut reconciliations = Vec::new();
     for framework in state.frameworks.iter() {
-        let absent = framework.tasks.active().iter().filter(|(task_id, task)| {
-            task.slave == *id && !told.contains(&(framework.id.as_str(), task_id.as_str()))
-        });
+        let absent = framework
+            .tasks
+            .here(id)
+            .filter(|(task_id, _)| !told.contains(&(framework.id.as_str(), task_id.as_str())));
         let statuses: Vec<_> = absent
             .map(|(task_id, task)| {
                 status::of(task_id, task.state(), now.as_secs_f64())

@@ -2,7 +2,10 @@
 
 use libprocess::Pid;
 use protos::ids::{ExecutorId, FrameworkId, SlaveId, TaskId};
-use protos::mesos::internal::{ExitedExecutorMessage, StatusUpdateMessage, UpdateSlaveMessage};
+use protos::mesos::internal::{
+    AcknowledgeOperationStatusMessage, ExitedExecutorMessage, StatusUpdateMessage,
+    UpdateOperationStatusMessage, UpdateSlaveMessage,
+};
 use protos::resources::Resources;
 use protos::task_state;
 
@@ -56,6 +59,9 @@ pub(crate) fn exited_executor(
     let slave = SlaveId::from(&message.slave_id);
     let executor = ExecutorId::from(&message.executor_id);
     let id = FrameworkId::from(&message.framework_id);
+    if state.slaves.get(&slave).is_none() {
+        return fx.refuse(format!("exit of executor {executor}: slave {slave} is unknown"));
+    }
     let Some(framework) = state.frameworks.get_mut(&id) else {
         return fx.refuse(format!("exit of executor {executor}: framework {id} is unknown"));
     };
@@ -64,6 +70,34 @@ pub(crate) fn exited_executor(
     }
     if framework.connected {
         fx.send(&framework.pid, message);
+    }
+}
+
+/// An operation's update. No operation of a framework is in the books yet, so that none waits for
+/// it: the master acknowledges it itself, and the slave stops repeating it.
+pub(crate) fn operation_update(
+    state: &State,
+    from: &Pid,
+    message: &UpdateOperationStatusMessage,
+    fx: &mut Effects,
+) {
+    let Some(slave) = state.slaves.by_pid(from) else {
+        return fx
+            .refuse(format!("update of an operation by {from}: no slave is registered there"));
+    };
+    fx.refuse(format!("update of an operation by slave {}: the operation is unknown", slave.id));
+    if let (Some(status_uuid), Some(operation_uuid)) =
+        (message.status.uuid.clone(), message.operation_uuid.clone())
+    {
+        let resource_provider_id = message.status.resource_provider_id.clone();
+        fx.send(
+            from,
+            &AcknowledgeOperationStatusMessage {
+                status_uuid,
+                operation_uuid,
+                resource_provider_id,
+            },
+        );
     }
 }
 

@@ -105,7 +105,14 @@ impl Framework {
 
     /// What it holds on one slave; allocated.
     pub(crate) fn used_on(&self, slave: &SlaveId) -> Resources {
-        self.used().remove(slave).unwrap_or_default()
+        let mut used = Resources::new();
+        for (_, task) in self.tasks.here(slave) {
+            used += &task.resources;
+        }
+        for executor in self.executors.get(slave).into_iter().flat_map(BTreeMap::values) {
+            used += &Resources::from_wire(&executor.resources).unwrap_or_default();
+        }
+        used
     }
 
     /// Forgets an executor; what it held.
@@ -124,8 +131,7 @@ impl Framework {
 
     /// True when it has tasks or executors there.
     pub(crate) fn is_on(&self, slave: &SlaveId) -> bool {
-        self.executors.contains_key(slave)
-            || self.tasks.active().values().any(|task| task.slave == *slave)
+        self.executors.contains_key(slave) || self.tasks.here(slave).next().is_some()
     }
 }
 
@@ -193,8 +199,9 @@ impl Frameworks {
         }
     }
 
+    /// The connected framework whose scheduler has this PID.
     pub(crate) fn by_pid(&self, pid: &Pid) -> Option<&Framework> {
-        self.registered.values().find(|framework| framework.pid == *pid)
+        self.registered.values().find(|framework| framework.connected && framework.pid == *pid)
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Framework> {

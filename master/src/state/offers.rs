@@ -1,6 +1,6 @@
 //! Outstanding offers.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use protos::ids::{FrameworkId, OfferId, SlaveId};
 use protos::resources::Resources;
@@ -22,11 +22,18 @@ pub(crate) struct Offers {
     prefix: String,
     next: u64,
     by_id: BTreeMap<OfferId, Offer>,
+    /// Ids by slave; no set is empty.
+    by_slave: BTreeMap<SlaveId, BTreeSet<OfferId>>,
 }
 
 impl Offers {
     pub(crate) fn new(master_id: &str) -> Self {
-        Self { prefix: master_id.to_owned(), next: 0, by_id: BTreeMap::new() }
+        Self {
+            prefix: master_id.to_owned(),
+            next: 0,
+            by_id: BTreeMap::new(),
+            by_slave: BTreeMap::new(),
+        }
     }
 
     /// Notes an offer under a new id, `<master id>-O<n>`.
@@ -39,6 +46,7 @@ impl Offers {
     ) -> &Offer {
         let id = OfferId::new(format!("{}-O{}", self.prefix, self.next));
         self.next += 1;
+        self.by_slave.entry(slave.clone()).or_default().insert(id.clone());
         let offer = Offer { id: id.clone(), framework, slave, role, resources };
         self.by_id.entry(id).or_insert(offer)
     }
@@ -48,7 +56,14 @@ impl Offers {
     }
 
     pub(crate) fn remove(&mut self, id: &OfferId) -> Option<Offer> {
-        self.by_id.remove(id)
+        let offer = self.by_id.remove(id)?;
+        if let Some(here) = self.by_slave.get_mut(&offer.slave) {
+            here.remove(id);
+            if here.is_empty() {
+                self.by_slave.remove(&offer.slave);
+            }
+        }
+        Some(offer)
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Offer> {
@@ -56,13 +71,18 @@ impl Offers {
     }
 
     pub(crate) fn of_slave(&self, slave: &SlaveId) -> Vec<OfferId> {
-        let of_slave = self.by_id.values().filter(|offer| offer.slave == *slave);
-        of_slave.map(|offer| offer.id.clone()).collect()
+        self.by_slave.get(slave).into_iter().flatten().cloned().collect()
     }
 
-    pub(crate) fn of_framework(&self, framework: &FrameworkId) -> Vec<OfferId> {
-        let of_framework = self.by_id.values().filter(|offer| offer.framework == *framework);
-        of_framework.map(|offer| offer.id.clone()).collect()
+    /// What is offered of a slave altogether.
+    pub(crate) fn held_on(&self, slave: &SlaveId) -> Resources {
+        let mut held = Resources::new();
+        for id in self.by_slave.get(slave).into_iter().flatten() {
+            if let Some(offer) = self.by_id.get(id) {
+                held += &offer.resources;
+            }
+        }
+        held
     }
 
     pub(crate) fn len(&self) -> usize {

@@ -32,7 +32,7 @@ pub(crate) struct Needs {
 pub(crate) enum TaskError {
     #[error("task {0}")]
     Id(#[from] ids::IdError),
-    #[error("task has the id of another active task")]
+    #[error("task has the id of another active or unreachable task")]
     Duplicate,
     #[error("task names slave {named}, but the offers are of slave {offered}")]
     Slave { named: SlaveId, offered: SlaveId },
@@ -65,7 +65,7 @@ pub(crate) enum TaskError {
 pub(crate) fn validate(task: &mesos::TaskInfo, at: &Placement<'_>) -> Result<Needs, TaskError> {
     let id = TaskId::from(&task.task_id);
     ids::validate(id.as_str())?;
-    if at.framework.tasks.get(&id).is_some() {
+    if at.framework.tasks.get(&id).is_some() || at.framework.tasks.unreachable().contains_key(&id) {
         return Err(TaskError::Duplicate);
     }
     let named = SlaveId::from(&task.slave_id);

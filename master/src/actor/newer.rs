@@ -1,0 +1,127 @@
+//! Frameworks' newer form: one message with a call in it.
+
+use libprocess::Ctx;
+use protos::ids::{ExecutorId, FrameworkId, SlaveId, TaskId};
+use protos::mesos::internal::FrameworkErrorMessage;
+use protos::mesos::scheduler;
+
+use super::shell::refused;
+use crate::Master;
+use crate::calls::{self, subscribe::Subscribe};
+
+/// Frameworks, newer form: one message with a call in it.
+impl Master {
+    pub(super) fn call(&mut self, mut call: scheduler::Call, cx: &mut Ctx<Self>) {
+        use scheduler::call::Type;
+        let kind = call.r#type();
+        if kind == Type::Subscribe {
+            return self.subscribe_call(call, cx);
+        }
+        let Some(id) = call.framework_id.as_ref().map(FrameworkId::from) else {
+            return refused(cx, format!("call {} has no framework id", kind.as_str_name()));
+        };
+        match (kind, call.accept.take(), call.decline.take()) {
+            (Type::Teardown, _, _) => self.teardown(&id, cx),
+            (Type::Accept, Some(accept), _) => {
+                let refuse = accept.filters.as_ref().and_then(|f| f.refuse_seconds);
+                self.accept(&id, accept.offer_ids, accept.operations, refuse, cx);
+            }
+            (Type::Decline, _, Some(decline)) => {
+                let refuse = decline.filters.as_ref().and_then(|f| f.refuse_seconds);
+                self.decline(&id, decline.offer_ids, refuse, cx);
+            }
+            (Type::Accept | Type::Decline, _, _) => {
+                refused(cx, format!("call {} of framework {id} is empty", kind.as_str_name()));
+            }
+            (Type::Revive, _, _) => {
+                self.revive(&id, call.revive.map(|revive| revive.roles).unwrap_or_default(), cx);
+            }
+            (Type::Suppress, _, _) => {
+                let roles = call.suppress.map(|suppress| suppress.roles).unwrap_or_default();
+                self.authentic(&id, cx, |state, fx| {
+                    calls::revive::suppress(state, &id, roles.into_iter().collect(), fx);
+                });
+            }
+            _ => self.task_call(&id, call_of_task(kind, call), cx),
+        }
+    }
+
+    fn subscribe_call(&mut self, call: scheduler::Call, cx: &mut Ctx<Self>) {
+        let Some(subscribe) = call.subscribe else {
+            return refused(cx, "call SUBSCRIBE is empty".to_owned());
+        };
+        let info = subscribe.framework_info;
+        let (outer, inner) = (call.framework_id.unwrap_or_default(), info.id.clone());
+        if outer.value != inner.unwrap_or_default().value {
+            let from = cx.from().clone();
+            let why = "framework_id differs from that in framework_info";
+            return self.decide(cx, |_, fx| calls::subscribe::refuse(&from, why, fx));
+        }
+        let suppressed = subscribe.suppressed_roles.into_iter().collect();
+        let force = subscribe.force.unwrap_or_default();
+        self.subscribe(Subscribe { info, force, suppressed }, cx);
+    }
+
+    fn task_call(&mut self, id: &FrameworkId, call: TaskCall, cx: &mut Ctx<Self>) {
+        match call {
+            TaskCall::Kill(m) => {
+                let slave = m.slave_id.as_ref().map(SlaveId::from);
+                self.kill(id, &TaskId::from(m.task_id), slave.as_ref(), m.kill_policy, cx);
+            }
+            TaskCall::Shutdown(m) => self.authentic(id, cx, |state, fx| {
+                let (slave, executor) =
+                    (SlaveId::from(m.slave_id), ExecutorId::from(m.executor_id));
+                calls::shutdown::shutdown(state, id, &slave, &executor, fx);
+            }),
+            TaskCall::Acknowledge(m) => {
+                self.acknowledge(id, &m.slave_id.into(), &m.task_id.into(), &m.uuid, cx);
+            }
+            TaskCall::Reconcile(m) => {
+                let query = |task: scheduler::call::reconcile::Task| calls::reconcile::Query {
+                    task: task.task_id.into(),
+                    slave: task.slave_id.map(SlaveId::from),
+                };
+                self.reconcile(id, m.tasks.into_iter().map(query).collect(), cx);
+            }
+            TaskCall::Message(m) => {
+                self.send_message(id, &m.slave_id.into(), &m.executor_id.into(), m.data, cx);
+            }
+            TaskCall::Request => self.authentic(id, cx, |_, _| {}),
+            TaskCall::Other(name) => {
+                self.authentic(id, cx, |state, fx| {
+                    let message = format!("call {name} is empty or not supported by this master");
+                    fx.refuse(format!("framework {id}: {message}"));
+                    if let Some(framework) = state.frameworks.get(id) {
+                        fx.send(&framework.pid, &FrameworkErrorMessage { message });
+                    }
+                });
+            }
+        }
+    }
+}
+
+/// The calls that concern tasks and executors.
+enum TaskCall {
+    Kill(scheduler::call::Kill),
+    Shutdown(scheduler::call::Shutdown),
+    Acknowledge(scheduler::call::Acknowledge),
+    Reconcile(scheduler::call::Reconcile),
+    Message(scheduler::call::Message),
+    /// Requests are hints that the default allocator does not take.
+    Request,
+    Other(&'static str),
+}
+
+fn call_of_task(kind: scheduler::call::Type, call: scheduler::Call) -> TaskCall {
+    use scheduler::call::Type;
+    let found = match kind {
+        Type::Kill => call.kill.map(TaskCall::Kill),
+        Type::Shutdown => call.shutdown.map(TaskCall::Shutdown),
+        Type::Acknowledge => call.acknowledge.map(TaskCall::Acknowledge),
+        Type::Reconcile => call.reconcile.map(TaskCall::Reconcile),
+        Type::Message => call.message.map(TaskCall::Message),
+        Type::Request => Some(TaskCall::Request),
+        _ => None,
+    };
+    found.unwrap_or(TaskCall::Other(kind.as_str_name()))
+}
