@@ -39,6 +39,8 @@ pub mod registrar;
 mod run;
 mod slaves;
 mod state;
+#[cfg(test)]
+mod testing;
 mod validation;
 
 pub use actor::{Master, start};

@@ -253,3 +253,110 @@ fn drop_tasks(
         tell(framework, answer, fx);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::*;
+
+    fn call(offers: Vec<OfferId>, operations: Vec<Operation>) -> Accept {
+        let refuse_for = Some(Duration::from_secs(5));
+        Accept { framework: f(), offers, operations, refuse_for }
+    }
+
+    fn run(state: &mut State, offers: Vec<OfferId>, tasks: Vec<TaskInfo>) -> Effects {
+        decide(state, |state, fx| accept(state, call(offers, vec![launch(tasks)]), NOW, fx))
+    }
+
+    #[test]
+    fn accept_valid_task_is_sent_and_booked_and_the_rest_goes_back() {
+        let mut state = cluster();
+        let offer = offered(&mut state, "cpus:2;mem:128");
+        let fx = run(&mut state, vec![offer], vec![task_info("t")]);
+        let sent = fx.sent::<RunTaskMessage>();
+        let (to, message) = &sent[0];
+        assert_eq!(*to, home());
+        assert_eq!(message.framework_id, None);
+        assert_eq!(message.framework.id, Some(f().wire()));
+        assert_eq!(message.pid, Some(scheduler().to_string()));
+        assert_eq!(message.launch_executor, Some(true));
+        assert_eq!(recovered(&fx), [("cpus:1;mem:64".to_owned(), 5)]);
+        let task = state.frameworks.task(&f(), &"t".into()).unwrap();
+        assert_eq!(task.state(), TaskState::TaskStaging);
+        assert_eq!(state.offers.len(), 0);
+    }
+
+    #[test]
+    fn accept_second_task_of_an_executor_pays_for_the_task_alone() {
+        let mut state = cluster();
+        let offer = offered(&mut state, "cpus:3;mem:256");
+        let task = |id: &str| {
+            let executor = Some(executor_info("e"));
+            TaskInfo { command: None, executor, ..task_info(id) }
+        };
+        let fx = run(&mut state, vec![offer], vec![task("a"), task("b")]);
+        let launches: Vec<_> =
+            fx.sent::<RunTaskMessage>().iter().map(|(_, m)| m.launch_executor).collect();
+        assert_eq!(launches, [Some(true), Some(false)]);
+        assert_eq!(recovered(&fx), [("cpus:0.5;mem:96".to_owned(), 5)]);
+    }
+
+    #[test]
+    fn accept_invalid_task_is_an_error_and_the_others_run() {
+        let mut state = cluster();
+        let offer = offered(&mut state, "cpus:1;mem:64");
+        let fx = run(&mut state, vec![offer], vec![task_info("a"), task_info("b")]);
+        assert_eq!(fx.sent::<RunTaskMessage>().len(), 1);
+        let error = ("b".to_owned(), TaskState::TaskError, Reason::TaskInvalid.into());
+        assert_eq!(updates(&fx), [error]);
+        assert!(recovered(&fx).is_empty());
+    }
+
+    #[test]
+    fn accept_without_tasks_is_a_decline() {
+        let mut state = cluster();
+        let offer = offered(&mut state, "cpus:1");
+        let fx = run(&mut state, vec![offer], vec![]);
+        assert_eq!(recovered(&fx), [("cpus:1".to_owned(), 5)]);
+    }
+
+    #[test]
+    fn accept_invalid_offers_give_the_valid_ones_back_and_lose_the_tasks() {
+        type Spoil = fn(&mut Vec<OfferId>);
+        let spoil: [Spoil; 2] =
+            [|offers| offers.push("gone".into()), |offers| offers.push(offers[0].clone())];
+        for spoil in spoil {
+            let mut state = cluster();
+            let mut offers = vec![offered(&mut state, "cpus:2;mem:128")];
+            spoil(&mut offers);
+            let fx = run(&mut state, offers, vec![task_info("t")]);
+            let lost = ("t".to_owned(), TaskState::TaskLost, Reason::InvalidOffers.into());
+            assert_eq!(updates(&fx), [lost]);
+            assert_eq!(recovered(&fx), [("cpus:2;mem:128".to_owned(), 0)]);
+            assert!(fx.sent::<RunTaskMessage>().is_empty());
+        }
+    }
+
+    #[test]
+    fn accept_on_a_disconnected_slave_drops_tasks_of_partition_aware_frameworks() {
+        use protos::mesos::framework_info::capability::Type as Capability;
+        let mut state = cluster_with(&[Capability::PartitionAware]);
+        let offer = offered(&mut state, "cpus:2;mem:128");
+        state.slaves.get_mut(&s()).unwrap().connected = false;
+        let fx = run(&mut state, vec![offer], vec![task_info("t")]);
+        let reason = Reason::SlaveDisconnected.into();
+        assert_eq!(updates(&fx), [("t".to_owned(), TaskState::TaskDropped, reason)]);
+    }
+
+    #[test]
+    fn accept_operation_that_is_not_supported_is_told() {
+        let mut state = cluster();
+        let offer = offered(&mut state, "cpus:1");
+        let reserve = Operation { r#type: Some(Type::Reserve.into()), ..Default::default() };
+        let fx = decide(&mut state, |state, fx| {
+            accept(state, call(vec![offer], vec![reserve]), NOW, fx)
+        });
+        assert_eq!(fx.sent::<FrameworkErrorMessage>().len(), 1);
+        assert_eq!(recovered(&fx), [("cpus:1".to_owned(), 5)]);
+    }
+}

@@ -25,3 +25,23 @@ pub(crate) fn decline(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::*;
+
+    #[test]
+    fn decline_gives_back_what_is_the_frameworks_own_and_passes_over_the_rest() {
+        let mut state = cluster();
+        let offer = offered(&mut state, "cpus:1");
+        let (offers, refuse) = ([offer, "gone".into()], Some(Duration::from_secs(7)));
+        let other = FrameworkId::new("other");
+        let fx = decide(&mut state, |state, fx| decline(state, &other, &offers, refuse, fx));
+        assert_eq!((refusals(&fx).len(), state.offers.len()), (2, 1));
+        let fx = decide(&mut state, |state, fx| decline(state, &f(), &offers, refuse, fx));
+        assert_eq!(recovered(&fx), [("cpus:1".to_owned(), 7)]);
+        assert_eq!((refusals(&fx).len(), state.offers.len()), (1, 0));
+        assert!(state.frameworks.get(&f()).unwrap().offers.is_empty());
+    }
+}

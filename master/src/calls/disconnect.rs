@@ -50,3 +50,36 @@ pub(crate) fn failover_timed_out(
         remove(state, id, now, fx);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::*;
+
+    #[test]
+    fn scheduler_gone_loses_its_offers_at_once_and_its_tasks_after_the_timeout() {
+        let mut state = cluster();
+        running(&mut state, "t");
+        offered(&mut state, "cpus:1");
+        let fx = decide(&mut state, |state, fx| exited(state, &scheduler(), fx));
+        let framework = state.frameworks.get(&f()).unwrap();
+        assert!(!framework.connected && !framework.active);
+        assert_eq!(state.offers.len(), 0);
+        let reminder = Reminder::FrameworkFailover(f(), framework.epoch);
+        assert!(fx.0.contains(&Effect::Remind(framework.failover_timeout(), reminder)));
+        let epoch = framework.epoch;
+        decide(&mut state, |state, fx| failover_timed_out(state, &f(), epoch - 1, NOW, fx));
+        assert!(state.frameworks.get(&f()).is_some());
+        decide(&mut state, |state, fx| failover_timed_out(state, &f(), epoch, NOW, fx));
+        assert!(state.frameworks.is_completed(&f()));
+    }
+
+    #[test]
+    fn scheduler_deactivated_keeps_its_tasks() {
+        let mut state = cluster();
+        running(&mut state, "t");
+        let fx = decide(&mut state, |state, fx| deactivate(state, &f(), fx));
+        assert!(fx.0.contains(&Effect::Allocator(AllocatorCall::DeactivateFramework(f()))));
+        assert!(state.frameworks.task(&f(), &"t".into()).is_some());
+    }
+}

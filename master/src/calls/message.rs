@@ -41,3 +41,34 @@ pub(crate) fn to_framework(state: &State, message: &ExecutorToFrameworkMessage, 
         None => fx.refuse(format!("message of an executor: framework {id} is not connected")),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::*;
+
+    #[test]
+    fn message_goes_both_ways_between_the_connected() {
+        let mut state = cluster();
+        let (executor, data) = (ExecutorId::new("e"), Bytes::from_static(b"hi"));
+        let back = ExecutorToFrameworkMessage {
+            slave_id: s().wire(),
+            framework_id: f().wire(),
+            executor_id: executor.wire(),
+            data: data.clone(),
+        };
+        let fx = decide(&mut state, |state, fx| {
+            to_executor(state, &f(), &s(), &executor, data.clone(), fx);
+            to_framework(state, &back, fx);
+        });
+        assert_eq!(fx.sent::<FrameworkToExecutorMessage>()[0].0, home());
+        assert_eq!(fx.sent::<ExecutorToFrameworkMessage>(), [(scheduler(), back.clone())]);
+        state.slaves.get_mut(&s()).unwrap().connected = false;
+        state.frameworks.get_mut(&f()).unwrap().connected = false;
+        let fx = decide(&mut state, |state, fx| {
+            to_executor(state, &f(), &s(), &executor, data, fx);
+            to_framework(state, &back, fx);
+        });
+        assert_eq!((refusals(&fx).len(), fx.0.len()), (2, 2));
+    }
+}

@@ -109,3 +109,58 @@ pub(crate) fn rescind_all(state: &mut State, id: &FrameworkId, tell: bool, fx: &
         rescind(state, &offer, tell, fx);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::*;
+
+    #[test]
+    fn offer_shows_the_allocation_to_multi_role_frameworks_only() {
+        for (capabilities, shown) in [(vec![], false), (vec![Capability::MultiRole], true)] {
+            let mut state = cluster_with(&capabilities);
+            let allocation: Allocation =
+                [("*".to_owned(), [(s(), resources("cpus:1").allocated_to("*"))].into())].into();
+            let fx = decide(&mut state, |state, fx| offer(state, &f(), allocation, fx));
+            let (to, message) = fx.sent::<ResourceOffersMessage>().remove(0);
+            let made = &message.offers[0];
+            assert_eq!(to, scheduler());
+            assert_eq!(message.pids, [home().to_string()]);
+            assert_eq!(made.id.value, "M-O0");
+            assert_eq!(made.allocation_info.is_some(), shown);
+            assert_eq!(made.resources[0].allocation_info.is_some(), shown);
+            assert_eq!(made.url.as_ref().unwrap().path(), "/slave(1)");
+        }
+    }
+
+    #[test]
+    fn offer_of_what_cannot_be_offered_goes_back() {
+        type Spoil = fn(&mut State);
+        let spoil: [Spoil; 3] = [
+            |state| state.slaves.get_mut(&s()).unwrap().active = false,
+            |state| state.frameworks.get_mut(&f()).unwrap().active = false,
+            |state| drop(state.slaves.remove(&s())),
+        ];
+        for spoil in spoil {
+            let mut state = cluster();
+            spoil(&mut state);
+            let allocation: Allocation =
+                [("*".to_owned(), [(s(), resources("cpus:1"))].into())].into();
+            let fx = decide(&mut state, |state, fx| offer(state, &f(), allocation, fx));
+            assert_eq!(recovered(&fx), [("cpus:1".to_owned(), 0)]);
+            assert_eq!((fx.0.len(), state.offers.len()), (1, 0));
+        }
+    }
+
+    #[test]
+    fn offer_rescinded_is_told_and_goes_back_once() {
+        let mut state = cluster();
+        let id = offered(&mut state, "cpus:1");
+        let fx = decide(&mut state, |state, fx| {
+            rescind(state, &id, true, fx);
+            rescind(state, &id, true, fx);
+        });
+        assert_eq!(fx.sent::<RescindResourceOfferMessage>().len(), 1);
+        assert_eq!(recovered(&fx), [("cpus:1".to_owned(), 0)]);
+    }
+}

@@ -78,3 +78,58 @@ fn tell_unknown(state: &State, framework: &Framework, query: &Query, now: Time, 
     }
     tell(framework, answer, fx);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::*;
+
+    fn explicit_answer(state: &mut State, task: &str, slave: Option<&str>) -> Option<TaskState> {
+        let query = Query { task: task.into(), slave: slave.map(SlaveId::from) };
+        let fx = decide(state, |state, fx| explicit(state, &f(), &[query], NOW, fx));
+        for (_, message) in fx.sent::<protos::mesos::internal::StatusUpdateMessage>() {
+            assert_eq!(message.update.uuid, None);
+        }
+        updates(&fx).first().map(|(_, state, _)| *state)
+    }
+
+    #[test]
+    fn reconciliation_answers_by_what_is_known_of_the_slave() {
+        use TaskState::*;
+        let cases = [
+            ("known", None, [TaskRunning, TaskRunning]),
+            ("t", Some("S"), [TaskGone, TaskLost]),
+            ("t", Some("U"), [TaskUnreachable, TaskLost]),
+            ("t", Some("X"), [TaskUnknown, TaskLost]),
+            ("t", None, [TaskUnknown, TaskLost]),
+        ];
+        let aware = protos::mesos::framework_info::capability::Type::PartitionAware;
+        for (index, capabilities) in [vec![aware], vec![]].into_iter().enumerate() {
+            let mut state = cluster_with(&capabilities);
+            running(&mut state, "known");
+            let lost = crate::state::Slave::new("U".into(), slave_info(), pid("u@10.9.9.9:1"), NOW);
+            state.slaves.add(lost);
+            state.slaves.lose(&"U".into(), NOW);
+            for (task, slave, answers) in cases {
+                let answer = explicit_answer(&mut state, task, slave);
+                assert_eq!(answer, Some(answers[index]), "{task} on {slave:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn reconciliation_during_a_registry_change_is_not_answered() {
+        let mut state = cluster();
+        state.slaves.begin_change(&s());
+        assert_eq!(explicit_answer(&mut state, "t", Some("S")), None);
+    }
+
+    #[test]
+    fn reconciliation_without_tasks_tells_all_active_ones() {
+        let mut state = cluster();
+        running(&mut state, "a");
+        running(&mut state, "b");
+        let fx = decide(&mut state, |state, fx| implicit(state, &f(), NOW, fx));
+        assert_eq!(updates(&fx).len(), 2);
+    }
+}

@@ -47,3 +47,31 @@ pub(crate) fn suppress(
 fn unknown_role(subscribed: &BTreeSet<String>, roles: &BTreeSet<String>) -> Option<String> {
     roles.difference(subscribed).next().cloned()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::*;
+
+    #[test]
+    fn suppressed_roles_are_revived() {
+        let mut state = cluster();
+        let all = BTreeSet::new();
+        let fx = decide(&mut state, |state, fx| suppress(state, &f(), all.clone(), fx));
+        assert_eq!(fx.0.len(), 1);
+        assert_eq!(state.frameworks.get(&f()).unwrap().suppressed, ["*".to_owned()].into());
+        decide(&mut state, |state, fx| revive(state, &f(), all, fx));
+        assert!(state.frameworks.get(&f()).unwrap().suppressed.is_empty());
+    }
+
+    #[test]
+    fn role_of_others_is_refused() {
+        let mut state = cluster();
+        let other: BTreeSet<String> = ["other".to_owned()].into();
+        let fx = decide(&mut state, |state, fx| {
+            suppress(state, &f(), other.clone(), fx);
+            revive(state, &f(), other, fx);
+        });
+        assert_eq!((refusals(&fx).len(), fx.0.len()), (2, 2));
+    }
+}

@@ -27,3 +27,19 @@ pub(crate) fn shutdown(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::*;
+
+    #[test]
+    fn shutdown_goes_to_connected_slaves_only() {
+        let (mut state, executor) = (cluster(), ExecutorId::new("e"));
+        let fx = decide(&mut state, |state, fx| shutdown(state, &f(), &s(), &executor, fx));
+        assert_eq!(fx.sent::<ShutdownExecutorMessage>()[0].0, home());
+        state.slaves.get_mut(&s()).unwrap().connected = false;
+        let fx = decide(&mut state, |state, fx| shutdown(state, &f(), &s(), &executor, fx));
+        assert_eq!(refusals(&fx).len(), 1);
+    }
+}

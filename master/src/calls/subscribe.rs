@@ -158,3 +158,85 @@ fn tell_slaves(state: &State, id: &FrameworkId, fx: &mut Effects) {
         fx.send(&slave.pid, &message);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::*;
+
+    fn run(state: &mut State, from: &Pid, id: Option<&str>, force: bool) -> Effects {
+        let mut info = framework_info();
+        info.id = id.map(|id| FrameworkId::new(id).wire());
+        let call = Subscribe { info, force, suppressed: BTreeSet::new() };
+        decide(state, |state, fx| subscribe(state, from, call, NOW, fx))
+    }
+
+    fn error(fx: &Effects) -> Option<(Pid, String)> {
+        fx.sent::<FrameworkErrorMessage>().pop().map(|(to, m)| (to, m.message))
+    }
+
+    #[test]
+    fn framework_without_id_gets_one_and_the_same_when_it_repeats_itself() {
+        let mut state = empty();
+        for _ in 0..2 {
+            let fx = run(&mut state, &scheduler(), None, false);
+            let (to, greeting) = fx.sent::<FrameworkRegisteredMessage>().remove(0);
+            assert_eq!(to, scheduler());
+            assert_eq!(greeting.framework_id.value, "M-0000");
+            assert_eq!(greeting.master_info.id, "M");
+        }
+    }
+
+    #[test]
+    fn framework_of_another_master_keeps_its_id() {
+        let mut state = empty();
+        let fx = run(&mut state, &scheduler(), Some("old"), true);
+        let (_, greeting) = fx.sent::<FrameworkRegisteredMessage>().remove(0);
+        assert_eq!(greeting.framework_id.value, "old");
+    }
+
+    #[test]
+    fn framework_removed_may_not_come_back() {
+        let mut state = cluster();
+        state.frameworks.complete(&f(), NOW);
+        let fx = run(&mut state, &scheduler(), Some("F"), true);
+        assert_eq!(error(&fx), Some((scheduler(), "Framework has been removed".to_owned())));
+    }
+
+    #[test]
+    fn framework_failing_over_replaces_the_old_scheduler_when_it_insists() {
+        let (mut state, other) = (cluster(), pid("scheduler(2)@10.0.0.4:1"));
+        offered(&mut state, "cpus:1");
+        running(&mut state, "t");
+        let refused = (other.clone(), "Framework failed over".to_owned());
+        assert_eq!(error(&run(&mut state, &other, Some("F"), false)), Some(refused));
+        assert_eq!(state.offers.len(), 1);
+        let fx = run(&mut state, &other, Some("F"), true);
+        assert_eq!(error(&fx), Some((scheduler(), "Framework failed over".to_owned())));
+        assert_eq!(fx.sent::<FrameworkRegisteredMessage>()[0].0, other);
+        assert_eq!(fx.sent::<UpdateFrameworkMessage>()[0].1.pid, Some(other.to_string()));
+        assert_eq!(state.offers.len(), 0);
+        assert!(state.frameworks.authentic(&f(), &scheduler()).is_err());
+    }
+
+    #[test]
+    fn framework_from_the_same_pid_is_reregistered_and_its_offers_rescinded() {
+        use protos::mesos::internal::RescindResourceOfferMessage;
+        let mut state = cluster();
+        offered(&mut state, "cpus:1");
+        decide(&mut state, |state, fx| {
+            crate::calls::disconnect::exited(state, &scheduler(), fx);
+        });
+        offered_none(&state);
+        let fx = run(&mut state, &scheduler(), Some("F"), false);
+        assert_eq!(fx.sent::<FrameworkReregisteredMessage>().len(), 1);
+        assert!(fx.sent::<RescindResourceOfferMessage>().is_empty());
+        offered(&mut state, "cpus:1");
+        let fx = run(&mut state, &scheduler(), Some("F"), false);
+        assert_eq!(fx.sent::<RescindResourceOfferMessage>().len(), 1);
+    }
+
+    fn offered_none(state: &State) {
+        assert_eq!(state.offers.len(), 0);
+    }
+}

@@ -45,3 +45,26 @@ pub(crate) fn remove(state: &mut State, id: &FrameworkId, now: Time, fx: &mut Ef
     fx.allocator(AllocatorCall::RemoveFramework(id.clone()));
     state.frameworks.complete(id, now);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::*;
+
+    #[test]
+    fn framework_removed_is_shut_down_everywhere_and_leaves_nothing_behind() {
+        let mut state = cluster();
+        running(&mut state, "t");
+        offered(&mut state, "cpus:2");
+        let fx = decide(&mut state, |state, fx| remove(state, &f(), NOW, fx));
+        assert_eq!(fx.sent::<ShutdownFrameworkMessage>()[0].0, home());
+        assert_eq!(recovered(&fx), [("cpus:2".to_owned(), 0), ("cpus:1".to_owned(), 0)]);
+        assert!(updates(&fx).is_empty());
+        let completed = state.frameworks.completed().next().unwrap();
+        let states: Vec<_> = completed.tasks.completed().map(|task| task.state()).collect();
+        assert_eq!(states, [TaskState::TaskKilled]);
+        assert_eq!(state.offers.len(), 0);
+        let fx = decide(&mut state, |state, fx| remove(state, &f(), NOW, fx));
+        assert!(fx.0.is_empty());
+    }
+}

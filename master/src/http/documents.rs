@@ -129,8 +129,7 @@ fn domain(domain: &mesos::DomainInfo) -> Value {
 /// What frameworks hold of a slave, and what is offered of it.
 pub(crate) fn slave_usage(state: &State, slave: &Slave) -> (Resources, Resources) {
     let used = state.frameworks.iter().map(|framework| framework.used_on(&slave.id)).sum();
-    let offers = state.offers.iter().filter(|offer| offer.slave == slave.id);
-    (used, offers.map(|offer| offer.resources.clone()).sum())
+    (used, state.offers.held_on(&slave.id))
 }
 
 /// A slave's entry in `/state` and `/slaves`.

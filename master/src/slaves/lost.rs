@@ -177,3 +177,71 @@ fn end_tasks(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    use crate::testing::*;
+    use protos::mesos::framework_info::capability::Type as Capability;
+
+    #[test]
+    fn slave_broken_off_ends_tasks_of_frameworks_without_checkpoints_only() {
+        for (checkpoint, left) in [(false, 0), (true, 1)] {
+            let mut state = cluster();
+            state.frameworks.get_mut(&f()).unwrap().info.checkpoint = Some(checkpoint);
+            running(&mut state, "t");
+            offered(&mut state, "cpus:2");
+            let fx = decide(&mut state, |state, fx| exited(state, &home(), NOW, fx));
+            let framework = state.frameworks.get(&f()).unwrap();
+            assert_eq!(framework.tasks.active().len(), left);
+            assert_eq!(updates(&fx).len(), 1 - left);
+            assert_eq!(state.offers.len(), 0);
+            let slave = state.slaves.get(&s()).unwrap();
+            assert!(!slave.connected && !slave.active);
+            assert!(fx.sent::<LostSlaveMessage>().is_empty());
+        }
+    }
+
+    #[test]
+    fn slave_silent_is_unreachable_after_the_registry_knows() {
+        let cases = [
+            (vec![], TaskState::TaskLost),
+            (vec![Capability::PartitionAware], TaskState::TaskUnreachable),
+        ];
+        for (capabilities, expected) in cases {
+            let mut state = cluster_with(&capabilities);
+            running(&mut state, "t");
+            let fx = decide(&mut state, |state, fx| silent(state, &s(), NOW, fx));
+            assert!(matches!(fx.0[..], [Effect::Registry { .. }]));
+            assert!(decide(&mut state, |state, fx| silent(state, &s(), NOW, fx)).0.is_empty());
+            let fx = decide(&mut state, |state, fx| unreachable(state, &s(), NOW, fx));
+            assert_eq!(updates(&fx), [("t".into(), expected, Reason::SlaveRemoved.into())]);
+            assert_eq!(fx.sent::<LostSlaveMessage>()[0].0, scheduler());
+            assert_eq!(state.frameworks.get(&f()).unwrap().tasks.unreachable().len(), 1);
+            assert_eq!(state.slaves.unreachable_since(&s()), Some(NOW));
+        }
+    }
+
+    #[test]
+    fn slave_back_in_time_is_not_lost() {
+        let mut state = cluster();
+        decide(&mut state, |state, fx| exited(state, &home(), NOW, fx));
+        let slave = state.slaves.get_mut(&s()).unwrap();
+        let old = slave.epoch;
+        slave.epoch += 1;
+        let fx = decide(&mut state, |state, fx| reregister_timed_out(state, &s(), old, NOW, fx));
+        assert!(fx.0.is_empty());
+    }
+
+    #[test]
+    fn slave_unregistering_is_removed_when_it_speaks_for_itself() {
+        let mut state = cluster();
+        let fx = decide(&mut state, |state, fx| unregister(state, &scheduler(), &s(), fx));
+        assert_eq!((refusals(&fx).len(), fx.0.len()), (1, 1));
+        let fx = decide(&mut state, |state, fx| unregister(state, &home(), &s(), fx));
+        assert!(matches!(fx.0[..], [Effect::Registry { .. }]));
+        decide(&mut state, |state, fx| removed(state, &s(), NOW, fx));
+        assert!(state.slaves.is_removed(&s()) && state.slaves.by_pid(&home()).is_none());
+    }
+}

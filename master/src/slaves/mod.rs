@@ -1,5 +1,6 @@
 //! Slaves' life: registration, silence, updates, removal.
 
+mod adopt;
 pub(crate) mod lost;
 pub(crate) mod register;
 pub(crate) mod reregister;

@@ -79,3 +79,69 @@ pub(crate) fn connection(state: &State) -> MasterSlaveConnection {
     let seconds = state.config.total_ping_timeout().as_secs_f64();
     MasterSlaveConnection { total_ping_timeout_seconds: Some(seconds) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::*;
+    use protos::mesos;
+
+    fn message() -> RegisterSlaveMessage {
+        let slave = mesos::SlaveInfo { id: None, ..slave_info() };
+        RegisterSlaveMessage { slave, version: Some("1.11.0".into()), ..Default::default() }
+    }
+
+    fn run(state: &mut State, message: RegisterSlaveMessage) -> Effects {
+        decide(state, |state, fx| register(state, &home(), message, fx))
+    }
+
+    /// The only effect, if it is a change of the registry.
+    fn change(fx: Effects) -> Option<(Operation, AfterRegistry)> {
+        match <[Effect; 1]>::try_from(fx.0) {
+            Ok([Effect::Registry { operation, then }]) => Some((operation, then)),
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn slave_is_seen_once_the_registry_holds_it() {
+        let mut state = empty();
+        let (operation, then) = change(run(&mut state, message())).unwrap();
+        assert!(matches!(operation, Operation::Admit(id, _) if id.as_str() == "M-S0"));
+        assert_eq!(state.slaves.iter().count(), 0);
+        assert!(run(&mut state, message()).0.is_empty(), "a repeated one waits");
+        let AfterRegistry::Admitted(from, admission) = then else { panic!("{then:?}") };
+        let fx = decide(&mut state, |state, fx| admitted(state, &from, *admission, NOW, fx));
+        let (to, greeting) = fx.sent::<SlaveRegisteredMessage>().remove(0);
+        assert_eq!((to, greeting.slave_id.value.as_str()), (home(), "M-S0"));
+        assert_eq!(greeting.connection.unwrap().total_ping_timeout_seconds, Some(75.0));
+        assert!(fx.0.contains(&Effect::Observe("M-S0".into(), home())));
+        let again = run(&mut state, message());
+        assert_eq!(again.sent::<SlaveRegisteredMessage>()[0].1.slave_id.value, "M-S0");
+    }
+
+    #[test]
+    fn slave_refused_by_the_registry_may_try_again() {
+        let mut state = empty();
+        let (_, then) = change(run(&mut state, message())).unwrap();
+        decide(&mut state, |state, fx| crate::slaves::registry_refused(state, &then, fx));
+        assert_eq!(state.slaves.iter().count(), 0);
+        assert!(change(run(&mut state, message())).is_some());
+    }
+
+    #[test]
+    fn slave_in_the_place_of_a_disconnected_one_waits_for_its_removal() {
+        let mut state = cluster();
+        state.slaves.get_mut(&s()).unwrap().connected = false;
+        let (operation, then) = change(run(&mut state, message())).unwrap();
+        assert_eq!(operation, Operation::Remove(s()));
+        assert!(matches!(then, AfterRegistry::Removed(_, Some(_))));
+    }
+
+    #[test]
+    fn slave_too_old_gets_silence() {
+        let message = RegisterSlaveMessage { version: Some("0.28.0".into()), ..message() };
+        let fx = run(&mut empty(), message);
+        assert_eq!((refusals(&fx).len(), fx.0.len()), (1, 1));
+    }
+}

@@ -1,11 +1,9 @@
 //! A slave that has an id comes back.
 
-use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 use libprocess::{Pid, Time};
 use protos::ids::{ExecutorId, FrameworkId, SlaveId, TaskId};
-use protos::mesos;
 use protos::mesos::internal::{
     KillTaskMessage, ReconcileTasksMessage, ReregisterSlaveMessage, ShutdownFrameworkMessage,
     ShutdownMessage, SlaveReregisteredMessage, UpdateFrameworkMessage,
@@ -15,12 +13,13 @@ use protos::resources::Resources;
 use protos::status;
 use protos::task_state::is_terminal;
 
+use super::adopt::adopt;
 use super::register::connection;
 use crate::calls::offers::rescind;
 use crate::calls::tell;
 use crate::effects::{AfterRegistry, AllocatorCall, Effect, Effects};
 use crate::registrar::Operation;
-use crate::state::{Framework, Slave, State, TaskEntry};
+use crate::state::{Slave, State};
 use crate::validation::slave::validate;
 
 /// Takes a slave back: at once when it is registered, else by the registry.
@@ -177,101 +176,6 @@ fn used_on(state: &State, slave: &SlaveId) -> BTreeMap<FrameworkId, Resources> {
     held.filter(|(_, held)| !held.is_empty()).collect()
 }
 
-/// What a slave brought along.
-#[derive(Default)]
-struct Adopted {
-    /// Something that this master did not have in its books.
-    news: bool,
-    /// Tasks that were unreachable.
-    reachable: Vec<(FrameworkId, TaskId)>,
-    /// Tasks whose end the framework has been told of already.
-    kill: Vec<(FrameworkId, TaskId)>,
-}
-
-/// Enters what the slave runs and the master does not know.
-fn adopt(
-    state: &mut State,
-    id: &SlaveId,
-    message: &ReregisterSlaveMessage,
-    now: Time,
-    fx: &mut Effects,
-) -> Adopted {
-    for info in &message.frameworks {
-        adopt_framework(state, info, now, fx);
-    }
-    let mut adopted = Adopted::default();
-    for task in &message.tasks {
-        let owner = FrameworkId::from(&task.framework_id);
-        if let Some(framework) = state.frameworks.get_mut(&owner) {
-            adopt_task(framework, id, task, &mut adopted, fx);
-        }
-    }
-    for executor in &message.executor_infos {
-        let owner = executor.framework_id.as_ref().map(FrameworkId::from);
-        if let Some(framework) = owner.and_then(|id| state.frameworks.get_mut(&id)) {
-            let mut executor = executor.clone();
-            allocate(&mut executor.resources, framework);
-            let executors = framework.executors.entry(id.clone()).or_default();
-            let entry = executors.entry(ExecutorId::from(&executor.executor_id));
-            adopted.news |= matches!(entry, Entry::Vacant(_));
-            entry.or_insert(executor);
-        }
-    }
-    adopted
-}
-
-fn adopt_task(
-    framework: &mut Framework,
-    id: &SlaveId,
-    task: &mesos::Task,
-    adopted: &mut Adopted,
-    fx: &mut Effects,
-) {
-    let task_id = TaskId::from(&task.task_id);
-    if framework.tasks.get(&task_id).is_some() {
-        return;
-    }
-    if framework.tasks.unreachable().contains_key(&task_id) {
-        adopted.reachable.push((framework.id.clone(), task_id.clone()));
-    } else if framework.tasks.has_ended(&task_id, id) {
-        // The framework was told that it has ended (invariant I3): it must not live again.
-        if !is_terminal(task.state()) {
-            let owner = &framework.id;
-            fx.refuse(format!("task {task_id} of framework {owner} runs, but was told ended"));
-            adopted.kill.push((framework.id.clone(), task_id));
-        }
-        return;
-    }
-    let mut task = task.clone();
-    task.slave_id = id.wire();
-    allocate(&mut task.resources, framework);
-    adopted.news = true;
-    framework.tasks.add(task_id, TaskEntry::new(task));
-}
-
-/// Resources of slaves that know no allocations belong to the framework's first role.
-fn allocate(resources: &mut [mesos::Resource], framework: &Framework) {
-    let bare = resources.iter_mut().filter(|resource| resource.allocation_info.is_none());
-    for resource in bare {
-        let role = framework.roles().into_iter().next();
-        resource.allocation_info = Some(mesos::resource::AllocationInfo { role });
-    }
-}
-
-/// A framework that only slaves have told of yet: it waits, inactive, for its scheduler.
-fn adopt_framework(state: &mut State, info: &mesos::FrameworkInfo, now: Time, fx: &mut Effects) {
-    let Some(id) = info.id.as_ref().map(FrameworkId::from) else { return };
-    if state.frameworks.get(&id).is_some() || state.frameworks.is_completed(&id) {
-        return;
-    }
-    let mut framework = Framework::new(id.clone(), info.clone(), Pid::empty(), now);
-    (framework.connected, framework.active, framework.recovered) = (false, false, true);
-    let spec = framework.spec();
-    state.frameworks.add(framework);
-    let used = BTreeMap::new();
-    fx.allocator(AllocatorCall::AddFramework { id, spec, active: false, used });
-}
-
 /// For each framework the tasks here that the slave did not mention.
 fn missing(
     state: &State,
@@ -377,4 +281,117 @@ fn tell_reachable(
         .slave(&task.slave)
         .message("Slave reregistered");
     tell(framework, answer, fx);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::*;
+    use protos::mesos::{self, TaskState};
+
+    fn message(tasks: Vec<mesos::Task>) -> ReregisterSlaveMessage {
+        let version = Some("1.11.0".into());
+        let mut info = framework_info();
+        info.id = Some(f().wire());
+        let (slave, frameworks) = (slave_info(), vec![info]);
+        ReregisterSlaveMessage { slave, version, tasks, frameworks, ..Default::default() }
+    }
+
+    fn run(state: &mut State, message: ReregisterSlaveMessage) -> Effects {
+        decide(state, |state, fx| reregister(state, &home(), message, NOW, fx))
+    }
+
+    #[test]
+    fn slave_registered_is_told_what_it_did_not_mention() {
+        let mut state = cluster();
+        for id in ["kept", "missing"] {
+            running(&mut state, id);
+        }
+        state.slaves.get_mut(&s()).unwrap().pending_kills.insert((f(), "kept".into()));
+        let fx = run(&mut state, message(vec![task("kept", TaskState::TaskRunning)]));
+        let (to, greeting) = fx.sent::<SlaveReregisteredMessage>().remove(0);
+        assert_eq!(to, home());
+        assert_eq!(greeting.reconciliations[0].statuses[0].task_id.value, "missing");
+        assert_eq!(greeting.reconciliations[0].statuses.len(), 1);
+        assert_eq!(fx.sent::<KillTaskMessage>()[0].1.task_id.value, "kept");
+        assert!(fx.0.contains(&Effect::Allocator(AllocatorCall::ActivateSlave(s()))));
+    }
+
+    #[test]
+    fn slave_with_another_description_waits_for_the_registry() {
+        let mut state = cluster();
+        let mut message = message(vec![]);
+        message.slave.resources = resources("cpus:8;mem:1024").to_wire();
+        let fx = run(&mut state, message.clone());
+        let [Effect::Registry { operation: Operation::Update(..), .. }] = &fx.0[..] else {
+            panic!("{fx:?}")
+        };
+        assert_eq!(state.slaves.get(&s()).unwrap().total.cpus(), 4.0);
+        let fx = decide(&mut state, |state, fx| updated(state, &home(), message, NOW, fx));
+        assert_eq!(fx.sent::<SlaveReregisteredMessage>().len(), 1);
+        assert_eq!(state.slaves.get(&s()).unwrap().total.cpus(), 8.0);
+    }
+
+    #[test]
+    fn slave_unknown_is_let_in_with_its_tasks_and_their_framework() {
+        let mut state = empty();
+        let message = message(vec![task("t", TaskState::TaskRunning)]);
+        let fx = run(&mut state, message.clone());
+        assert!(matches!(fx.0[..], [Effect::Registry { .. }]));
+        assert!(run(&mut state, message.clone()).0.is_empty(), "a repeated one waits");
+        assert!(state.frameworks.get(&f()).is_none());
+        let fx = decide(&mut state, |state, fx| readmitted(state, &home(), message, NOW, fx));
+        let framework = state.frameworks.get(&f()).unwrap();
+        assert!(framework.recovered && !framework.active);
+        assert!(framework.tasks.get(&"t".into()).is_some());
+        let used: BTreeMap<_, _> = [(f(), resources("cpus:1").allocated_to("*"))].into();
+        assert!(fx.0.iter().any(|effect| matches!(effect,
+            Effect::Allocator(AllocatorCall::AddSlave { used: told, .. }) if *told == used)));
+    }
+
+    #[test]
+    fn slave_unreachable_brings_its_tasks_back() {
+        let mut state = cluster();
+        running(&mut state, "t");
+        decide(&mut state, |state, fx| super::super::lost::unreachable(state, &s(), NOW, fx));
+        let message = message(vec![task("t", TaskState::TaskRunning)]);
+        let fx = decide(&mut state, |state, fx| readmitted(state, &home(), message, NOW, fx));
+        let reason = Reason::SlaveReregistered.into();
+        assert_eq!(updates(&fx), [("t".to_owned(), TaskState::TaskRunning, reason)]);
+        assert!(state.slaves.unreachable_since(&s()).is_none());
+    }
+
+    #[test]
+    fn task_told_ended_does_not_live_again() {
+        let mut state = cluster();
+        running(&mut state, "t");
+        decide(&mut state, |state, fx| super::super::lost::exited(state, &home(), NOW, fx));
+        let fx = run(&mut state, message(vec![task("t", TaskState::TaskRunning)]));
+        assert_eq!(fx.sent::<KillTaskMessage>()[0].1.task_id.value, "t");
+        assert!(state.frameworks.get(&f()).unwrap().tasks.active().is_empty());
+        assert!(state.slaves.get(&s()).unwrap().connected);
+    }
+
+    #[test]
+    fn framework_completed_is_shut_down_on_the_slave() {
+        let mut state = cluster();
+        state.frameworks.complete(&f(), NOW);
+        let fx = run(&mut state, message(vec![task("t", TaskState::TaskRunning)]));
+        assert_eq!(fx.sent::<ShutdownFrameworkMessage>().len(), 1);
+        assert!(state.frameworks.get(&f()).is_none());
+    }
+
+    #[test]
+    fn slave_removed_or_moved_is_shut_down() {
+        type Spoil = fn(&mut State, &mut ReregisterSlaveMessage);
+        let spoil: [Spoil; 2] = [
+            |state, _| drop(state.slaves.remove(&s())),
+            |_, message| message.slave.hostname = "elsewhere".into(),
+        ];
+        for spoil in spoil {
+            let (mut state, mut message) = (cluster(), message(vec![]));
+            spoil(&mut state, &mut message);
+            assert_eq!(run(&mut state, message).sent::<ShutdownMessage>()[0].0, home());
+        }
+    }
 }

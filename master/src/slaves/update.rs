@@ -126,3 +126,111 @@ pub(crate) fn update_slave(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::*;
+    use libprocess::Time;
+    use protos::mesos::internal::StatusUpdate;
+    use protos::mesos::{self, TaskState};
+    use protos::status;
+
+    fn update(state: TaskState, latest: Option<TaskState>) -> StatusUpdateMessage {
+        let update = status::of(&"t".into(), state, 0.0).slave(&s()).uuid([1; 16]).update(&f());
+        let latest_state = latest.map(Into::into);
+        let update = StatusUpdate { latest_state, slave_id: Some(s().wire()), ..update };
+        StatusUpdateMessage { update, pid: Some(home().to_string()) }
+    }
+
+    #[test]
+    fn update_with_terminal_latest_state_frees_resources_before_the_framework_sees_it() {
+        let mut state = cluster();
+        running(&mut state, "t");
+        let message = update(TaskState::TaskRunning, Some(TaskState::TaskFinished));
+        let fx = decide(&mut state, |state, fx| status_update(state, message, fx));
+        assert_eq!(updates(&fx), [("t".into(), TaskState::TaskRunning, 0)]);
+        assert_eq!(recovered(&fx), [("cpus:1".to_owned(), 0)]);
+        let task = state.frameworks.task(&f(), &"t".into()).unwrap();
+        assert_eq!(task.state(), TaskState::TaskFinished);
+        assert_eq!(task.told_state(), TaskState::TaskRunning);
+    }
+
+    #[test]
+    fn update_of_unknown_slaves_and_frameworks_is_dropped() {
+        for lacks_slave in [true, false] {
+            let mut state = cluster();
+            if lacks_slave {
+                state.slaves.remove(&s());
+            } else {
+                state.frameworks.complete(&f(), Time::EPOCH);
+            }
+            let message = update(TaskState::TaskRunning, None);
+            let fx = decide(&mut state, |state, fx| status_update(state, message, fx));
+            assert!(updates(&fx).is_empty());
+            assert_eq!(refusals(&fx).len(), 1);
+        }
+    }
+
+    #[test]
+    fn update_of_an_unknown_task_is_passed_on() {
+        let mut state = cluster();
+        let message = update(TaskState::TaskRunning, None);
+        let fx = decide(&mut state, |state, fx| status_update(state, message, fx));
+        assert_eq!(updates(&fx).len(), 1);
+    }
+
+    #[test]
+    fn update_of_an_operation_is_acknowledged_by_the_master() {
+        let mut state = cluster();
+        let uuid = mesos::Uuid { value: bytes::Bytes::from_static(&[1; 16]) };
+        let mut message = UpdateOperationStatusMessage {
+            operation_uuid: Some(uuid.clone()),
+            ..Default::default()
+        };
+        message.status.uuid = Some(uuid);
+        let fx = decide(&mut state, |state, fx| {
+            operation_update(state, &home(), &message, fx);
+            operation_update(state, &scheduler(), &message, fx);
+        });
+        assert_eq!(fx.sent::<AcknowledgeOperationStatusMessage>().len(), 1);
+    }
+
+    #[test]
+    fn executor_that_ended_gives_back_what_it_held() {
+        let mut state = cluster();
+        let framework = state.frameworks.get_mut(&f()).unwrap();
+        let executors = framework.executors.entry(s()).or_default();
+        executors.insert("e".into(), executor_info("e"));
+        let message = ExitedExecutorMessage {
+            slave_id: s().wire(),
+            framework_id: f().wire(),
+            executor_id: ExecutorId::new("e").wire(),
+            status: -1,
+        };
+        let fx = decide(&mut state, |state, fx| {
+            exited_executor(state, &message, fx);
+            exited_executor(state, &message, fx);
+        });
+        assert_eq!(recovered(&fx), [("cpus:0.5;mem:32".to_owned(), 0)]);
+        assert_eq!(fx.sent::<ExitedExecutorMessage>()[0].0, scheduler());
+    }
+
+    #[test]
+    fn oversubscribed_resources_replace_earlier_ones() {
+        let mut state = cluster();
+        let mut revocable = resources("cpus:2").to_wire();
+        revocable[0].revocable = Some(mesos::resource::RevocableInfo::default());
+        let message = UpdateSlaveMessage {
+            slave_id: s().wire(),
+            oversubscribed_resources: revocable,
+            ..Default::default()
+        };
+        for _ in 0..2 {
+            decide(&mut state, |state, fx| update_slave(state, &home(), &message, fx));
+            assert_eq!(state.slaves.get(&s()).unwrap().total.revocable().cpus(), 2.0);
+        }
+        let fx = decide(&mut state, |state, fx| update_slave(state, &scheduler(), &message, fx));
+        assert_eq!((refusals(&fx).len(), fx.0.len()), (1, 1));
+    }
+}

@@ -66,6 +66,7 @@ impl Offers {
         Some(offer)
     }
 
+    #[cfg(test)]
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Offer> {
         self.by_id.values()
     }
