@@ -18,6 +18,7 @@
 //! - [`real`], [`sim`]: the two drivers
 //! - [`flags`]: command-line flags and their environment variables
 //! - [`metrics`]: counters and gauges
+//! - [`files`]: a process that serves files under virtual paths
 //!
 //! # Example
 //! ```
@@ -44,6 +45,7 @@ mod ctx;
 pub mod disk;
 mod driver;
 mod envelope;
+pub mod files;
 pub mod flags;
 mod handle;
 pub mod http;

@@ -1,5 +1,8 @@
 //! What runs containers: the seam between the slave and the host.
 
+mod mesos_containerizer;
+mod states;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -8,6 +11,8 @@ use libprocess::subprocess::ExitStatus;
 use protos::ids::ContainerId;
 use protos::mesos;
 use protos::resources::Resources;
+
+pub use mesos_containerizer::{ContainerizerOptions, MesosContainerizer, start};
 
 /// What a container is to run, where, and with how much.
 #[derive(Debug, Clone)]

@@ -1,0 +1,5 @@
+//! `mesos-executor`.
+
+fn main() -> std::process::ExitCode {
+    slave::executor::main()
+}

@@ -1,0 +1,5 @@
+//! `mesos-fetcher`.
+
+fn main() -> std::process::ExitCode {
+    slave::fetcher::main()
+}

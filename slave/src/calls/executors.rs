@@ -1,0 +1,107 @@
+//! Executors register and come back.
+
+use libprocess::Pid;
+use protos::ids::ContainerId;
+use protos::ids::{ExecutorId, FrameworkId};
+use protos::mesos::TaskState;
+use protos::mesos::internal::{
+    ExecutorRegisteredMessage, ExecutorReregisteredMessage, RegisterExecutorMessage,
+    ReregisterExecutorMessage, ShutdownExecutorMessage,
+};
+use protos::mesos::task_status::Reason;
+
+use super::run_task::resize;
+use crate::effects::{Effect, Effects};
+use crate::paths;
+use crate::state::{ExecutorState, State};
+
+/// An executor speaks for the first time: it gets its tasks. Strangers are told to shut down.
+pub(crate) fn register(
+    state: &mut State,
+    from: &Pid,
+    message: &RegisterExecutorMessage,
+    fx: &mut Effects,
+) {
+    let framework_id = FrameworkId::from(&message.framework_id);
+    let executor_id = ExecutorId::from(&message.executor_id);
+    let (slave_info, slave) = (state.info.clone(), state.id());
+    let work_dir = state.config.work_dir.clone();
+    let expected = state.frameworks.get_mut(&framework_id).filter(|f| !f.terminating);
+    let Some(framework) = expected else {
+        return send_away(from, "its framework is unknown or terminating", fx);
+    };
+    let framework_info = framework.info.clone();
+    let checkpoints = framework.checkpoints();
+    let Some(executor) = framework.executors.get_mut(&executor_id) else {
+        return send_away(from, "it is unknown", fx);
+    };
+    if executor.state != ExecutorState::Registering {
+        return send_away(from, "it is registered or terminating already", fx);
+    }
+    executor.state = ExecutorState::Running;
+    executor.pid = Some(from.clone());
+    if checkpoints {
+        let container = &executor.container;
+        let run = paths::meta_run(&work_dir, &slave, &framework_id, &executor_id, container);
+        let text = from.to_string().into();
+        fx.push(Effect::Write(run.join("pids/libprocess.pid"), text));
+    }
+    fx.push(Effect::Link(from.clone()));
+    let registered = ExecutorRegisteredMessage {
+        executor_info: executor.info.clone(),
+        framework_id: framework_id.wire(),
+        framework_info,
+        slave_id: slave.wire(),
+        slave_info,
+    };
+    fx.send(from, &registered);
+    resize(state, &framework_id, &executor_id, fx);
+}
+
+/// An executor answers a slave that was restarted.
+pub(crate) fn reregister(
+    state: &mut State,
+    from: &Pid,
+    message: &ReregisterExecutorMessage,
+    fx: &mut Effects,
+) {
+    let framework_id = FrameworkId::from(&message.framework_id);
+    let executor_id = ExecutorId::from(&message.executor_id);
+    let (slave_info, slave_id) = (state.info.clone(), state.id().wire());
+    match state.executor_mut(&framework_id, &executor_id) {
+        Some(executor) if executor.state != ExecutorState::Terminated => {
+            executor.state = ExecutorState::Running;
+            executor.pid = Some(from.clone());
+            fx.push(Effect::Link(from.clone()));
+            fx.send(from, &ExecutorReregisteredMessage { slave_id, slave_info });
+        }
+        _ => send_away(from, "it is unknown", fx),
+    }
+}
+
+fn send_away(pid: &Pid, why: &str, fx: &mut Effects) {
+    fx.refuse(format!("executor at {pid}: {why}"));
+    fx.send(pid, &ShutdownExecutorMessage { executor_id: None, framework_id: None });
+}
+
+/// An executor did not register in time: its container is destroyed, its tasks fail.
+pub(crate) fn registration_timed_out(
+    state: &mut State,
+    framework: &FrameworkId,
+    executor: &ExecutorId,
+    container: &ContainerId,
+    fx: &mut Effects,
+) {
+    let waiting = state
+        .executor_mut(framework, executor)
+        .filter(|found| found.state == ExecutorState::Registering && found.container == *container);
+    if let Some(executor) = waiting {
+        executor.state = ExecutorState::Terminating;
+        executor.cause = Some(crate::state::Cause {
+            state: TaskState::TaskFailed,
+            reason: Reason::ExecutorRegistrationTimeout,
+            message: "Executor did not register in time".to_owned(),
+        });
+        fx.push(Effect::Destroy(container.clone()));
+    }
+}

@@ -1,0 +1,9 @@
+//! What is asked of a slave: one thing in a file, each a function from state to effects.
+
+pub(crate) mod executors;
+pub(crate) mod kill;
+pub(crate) mod messages;
+pub(crate) mod run_task;
+pub(crate) mod shutdown;
+pub(crate) mod terminated;
+pub(crate) mod updates;

@@ -1,0 +1,304 @@
+//! A task is to be run.
+
+use std::path::PathBuf;
+
+use libprocess::{Pid, Time};
+use protos::ids::{ContainerId, ExecutorId, FrameworkId, TaskId};
+use protos::mesos;
+use protos::mesos::TaskState;
+use protos::mesos::internal::{RunTaskMessage, StatusUpdate};
+use protos::mesos::task_status::{Reason, Source};
+use protos::resources::Resources;
+use protos::status;
+
+use crate::checkpoint;
+use crate::effects::{Effect, Effects};
+use crate::paths;
+use crate::state::{Executor, ExecutorState, Framework, State};
+
+/// What a command executor needs besides its task.
+const COMMAND_EXECUTOR: &str = "cpus:0.1;mem:32";
+/// Characters of a command that an executor's name shows.
+const SHOWN_COMMAND: usize = 15;
+
+/// Random values that a launch needs.
+pub(crate) struct Fresh {
+    pub(crate) container: ContainerId,
+    pub(crate) uuid: [u8; 16],
+    pub(crate) now: Time,
+}
+
+/// Queues a task for its executor, which is started if it is new.
+pub(crate) fn run_task(
+    state: &mut State,
+    message: RunTaskMessage,
+    fresh: &Fresh,
+    fx: &mut Effects,
+) {
+    let Some(id) = message.framework.id.as_ref().or(message.framework_id.as_ref()) else {
+        return fx.refuse("task of a framework without id");
+    };
+    let id = FrameworkId::from(id);
+    let task_id = TaskId::from(&message.task.task_id);
+    for name in [id.as_str(), task_id.as_str()] {
+        if let Err(error) = protos::ids::validate(name) {
+            return fx.refuse(format!("task {task_id} of framework {id}: {error}"));
+        }
+    }
+    if message.task.slave_id.value != state.id().as_str() {
+        return fx.refuse(format!("task {task_id} is for slave {}", message.task.slave_id.value));
+    }
+    if state.frameworks.get(&id).is_some_and(|framework| framework.terminating) {
+        return fx.refuse(format!("task {task_id}: framework {id} is terminating"));
+    }
+    let pid = message.pid.as_deref().and_then(|pid| pid.parse::<Pid>().ok());
+    add_framework(state, &id, &message.framework, pid, fx);
+    let executor_id = match &message.task.executor {
+        Some(executor) => ExecutorId::from(&executor.executor_id),
+        None => ExecutorId::new(task_id.as_str()),
+    };
+    let known = state.executor(&id, &executor_id).map(|executor| executor.state);
+    match known {
+        None => start_executor(state, &id, &executor_id, message.task, fresh, fx),
+        Some(ExecutorState::Registering) => queue(state, &id, &executor_id, message.task, fx),
+        Some(ExecutorState::Running) => {
+            queue(state, &id, &executor_id, message.task, fx);
+            resize(state, &id, &executor_id, fx);
+        }
+        Some(ExecutorState::Terminating | ExecutorState::Terminated) => {
+            let why = "the executor is terminating";
+            refuse(state, &id, &message.task, why, Reason::ExecutorTerminated, fresh, fx);
+        }
+    }
+}
+
+fn add_framework(
+    state: &mut State,
+    id: &FrameworkId,
+    info: &mesos::FrameworkInfo,
+    pid: Option<Pid>,
+    fx: &mut Effects,
+) {
+    let slave = state.id();
+    let framework = state
+        .frameworks
+        .entry(id.clone())
+        .or_insert_with(|| Framework::new(id.clone(), info.clone(), None));
+    framework.info = info.clone();
+    framework.pid = pid;
+    if framework.checkpoints() {
+        let directory = paths::meta_framework(&state.config.work_dir, &slave, id);
+        fx.push(Effect::Write(directory.join("framework.info"), checkpoint::encode(info)));
+        let pid = framework.pid.clone().unwrap_or_default().to_string();
+        fx.push(Effect::Write(directory.join("framework.pid"), pid.into()));
+    }
+}
+
+fn start_executor(
+    state: &mut State,
+    id: &FrameworkId,
+    executor_id: &ExecutorId,
+    task: mesos::TaskInfo,
+    fresh: &Fresh,
+    fx: &mut Effects,
+) {
+    if let Err(error) = protos::ids::validate(executor_id.as_str()) {
+        let why = error.to_string();
+        return refuse(state, id, &task, &why, Reason::TaskInvalid, fresh, fx);
+    }
+    let generated = task.executor.is_none();
+    let info = match &task.executor {
+        Some(executor) => executor.clone(),
+        None => command_executor(state, id, &task),
+    };
+    let slave = state.id();
+    let container = fresh.container.clone();
+    let directory = paths::sandbox(&state.config.work_dir, &slave, id, executor_id, &container);
+    let executor = Executor {
+        id: executor_id.clone(),
+        info,
+        container: container.clone(),
+        directory,
+        generated,
+        state: ExecutorState::Registering,
+        pid: None,
+        cause: None,
+        queued: Default::default(),
+        launched: Default::default(),
+        completed: Default::default(),
+    };
+    let Some(framework) = state.frameworks.get_mut(id) else { return };
+    if framework.checkpoints() {
+        let meta = paths::meta_executor(&state.config.work_dir, &slave, id, executor_id);
+        fx.push(Effect::Write(meta.join("executor.info"), checkpoint::encode(&executor.info)));
+        let marker = if generated { "1" } else { "0" };
+        fx.push(Effect::Write(meta.join("executor_generated_for_command_task"), marker.into()));
+    }
+    framework.executors.insert(executor_id.clone(), executor);
+    queue(state, id, executor_id, task, fx);
+    fx.push(Effect::Launch(id.clone(), executor_id.clone()));
+}
+
+/// The executor of a command task.
+fn command_executor(
+    state: &State,
+    framework: &FrameworkId,
+    task: &mesos::TaskInfo,
+) -> mesos::ExecutorInfo {
+    let command = task.command.clone().unwrap_or_default();
+    let shown = match command.value.as_deref().unwrap_or_default() {
+        long if long.chars().count() > SHOWN_COMMAND => {
+            format!("{}...", long.chars().take(SHOWN_COMMAND - 3).collect::<String>())
+        }
+        short => short.to_owned(),
+    };
+    let name =
+        format!("Command Executor (Task: {}) (Command: sh -c '{shown}')", task.task_id.value);
+    let argv = state.config.helpers.executor.clone();
+    let role = Resources::from_wire(&task.resources).unwrap_or_default();
+    let role = role.allocations().into_keys().next().unwrap_or_default();
+    // A constant of this file that parses.
+    let mut own: Resources = COMMAND_EXECUTOR.parse().unwrap_or_default();
+    if !role.is_empty() {
+        own = own.allocated_to(&role);
+    }
+    mesos::ExecutorInfo {
+        executor_id: ExecutorId::new(task.task_id.value.as_str()).wire(),
+        framework_id: Some(framework.wire()),
+        name: Some(name),
+        source: Some(task.task_id.value.clone()),
+        command: Some(mesos::CommandInfo {
+            uris: command.uris,
+            environment: None,
+            value: argv.first().cloned(),
+            user: command.user,
+            shell: Some(false),
+            arguments: argv,
+        }),
+        container: task.container.clone(),
+        discovery: task.discovery.clone(),
+        labels: task.labels.clone(),
+        resources: own.to_wire(),
+        ..Default::default()
+    }
+}
+
+fn queue(
+    state: &mut State,
+    id: &FrameworkId,
+    executor_id: &ExecutorId,
+    task: mesos::TaskInfo,
+    fx: &mut Effects,
+) {
+    let path = meta_task(state, id, executor_id, &TaskId::from(&task.task_id));
+    let Some(executor) = state.executor_mut(id, executor_id) else { return };
+    if let Some(path) = path {
+        let wire = task_of(&task, id, (!executor.generated).then_some(executor_id));
+        fx.push(Effect::Write(path.join("task.info"), checkpoint::encode(&wire)));
+    }
+    executor.queued.push_back(task);
+}
+
+/// Where a task's checkpoints lie; none when its framework does not checkpoint.
+pub(crate) fn meta_task(
+    state: &State,
+    id: &FrameworkId,
+    executor_id: &ExecutorId,
+    task: &TaskId,
+) -> Option<PathBuf> {
+    let framework = state.frameworks.get(id).filter(|framework| framework.checkpoints())?;
+    let executor = framework.executors.get(executor_id)?;
+    let (work_dir, slave) = (&state.config.work_dir, state.id());
+    let run = paths::meta_run(work_dir, &slave, id, executor_id, &executor.container);
+    Some(paths::task_dir(&run, task))
+}
+
+/// The container gets what its tasks need, queued ones included; then they are handed over.
+pub(crate) fn resize(state: &State, id: &FrameworkId, executor: &ExecutorId, fx: &mut Effects) {
+    if let Some(found) = state.executor(id, executor) {
+        fx.push(Effect::Resize {
+            framework: id.clone(),
+            executor: executor.clone(),
+            container: found.container.clone(),
+            resources: found.resources(),
+        });
+    }
+}
+
+/// The container has been resized: queued tasks go to the executor.
+pub(crate) fn hand_over(
+    state: &mut State,
+    id: &FrameworkId,
+    executor_id: &ExecutorId,
+    fx: &mut Effects,
+) {
+    let Some(framework) = state.frameworks.get_mut(id) else { return };
+    let (info, pid) = (framework.info.clone(), framework.pid.clone().unwrap_or_default());
+    let Some(executor) = framework.executors.get_mut(executor_id) else { return };
+    let Some(to) = executor.pid.clone() else { return };
+    if executor.state != ExecutorState::Running {
+        return;
+    }
+    let named = (!executor.generated).then(|| executor_id.clone());
+    for task in std::mem::take(&mut executor.queued) {
+        let wire = task_of(&task, id, named.as_ref());
+        executor.launched.insert(TaskId::from(&task.task_id), wire);
+        let message = RunTaskMessage {
+            framework_id: Some(id.wire()),
+            framework: info.clone(),
+            pid: Some(pid.to_string()),
+            task,
+            resource_version_uuids: Vec::new(),
+            launch_executor: None,
+        };
+        fx.send(&to, &message);
+    }
+}
+
+fn task_of(
+    task: &mesos::TaskInfo,
+    framework: &FrameworkId,
+    executor: Option<&ExecutorId>,
+) -> mesos::Task {
+    mesos::Task {
+        name: task.name.clone(),
+        task_id: task.task_id.clone(),
+        framework_id: framework.wire(),
+        executor_id: executor.map(ExecutorId::wire),
+        slave_id: task.slave_id.clone(),
+        state: TaskState::TaskStaging.into(),
+        resources: task.resources.clone(),
+        labels: task.labels.clone(),
+        discovery: task.discovery.clone(),
+        container: task.container.clone(),
+        user: task.command.as_ref().and_then(|command| command.user.clone()),
+        health_check: task.health_check.clone(),
+        kill_policy: task.kill_policy,
+        limits: task.limits.clone(),
+        ..Default::default()
+    }
+}
+
+fn refuse(
+    state: &mut State,
+    id: &FrameworkId,
+    task: &mesos::TaskInfo,
+    why: &str,
+    reason: Reason,
+    fresh: &Fresh,
+    fx: &mut Effects,
+) {
+    let task_id = TaskId::from(&task.task_id);
+    fx.refuse(format!("task {task_id} of framework {id}: {why}"));
+    let Some(framework) = state.frameworks.get(id) else { return };
+    let update: StatusUpdate =
+        status::of(&task_id, framework.aware(TaskState::TaskDropped), fresh.now.as_secs_f64())
+            .source(Source::Slave)
+            .reason(reason)
+            .slave(&state.id())
+            .message(why)
+            .uuid(fresh.uuid)
+            .update(id);
+    fx.push(Effect::Update { update: Box::new(update), path: None, executor: None });
+    state.forget_if_idle(id);
+}

@@ -1,0 +1,90 @@
+//! An executor's container is gone.
+
+use libprocess::Time;
+use protos::ids::{ContainerId, ExecutorId, FrameworkId, TaskId};
+use protos::mesos::TaskState;
+use protos::mesos::internal::ExitedExecutorMessage;
+use protos::mesos::task_status::{Reason, Source};
+use protos::status;
+
+use super::updates::record;
+use crate::containerizer::Termination;
+use crate::effects::{Effect, Effects};
+use crate::state::{ExecutorState, State};
+
+/// What is known of a container's end.
+pub(crate) struct End {
+    pub(crate) framework: FrameworkId,
+    pub(crate) executor: ExecutorId,
+    pub(crate) container: ContainerId,
+    pub(crate) termination: Termination,
+    /// The container was never started.
+    pub(crate) launch_failed: bool,
+}
+
+/// Ends the executor's tasks and tells who must know.
+pub(crate) fn terminated(
+    state: &mut State,
+    end: &End,
+    now: Time,
+    mut uuid: impl FnMut() -> [u8; 16],
+    fx: &mut Effects,
+) {
+    let (id, executor_id) = (&end.framework, &end.executor);
+    let Some(executor) = state.executor_mut(id, executor_id) else { return };
+    if executor.container != end.container || executor.state == ExecutorState::Terminated {
+        return;
+    }
+    executor.state = ExecutorState::Terminated;
+    let generated = executor.generated;
+    let queued = executor.queued.iter().map(|task| TaskId::from(&task.task_id));
+    let tasks: Vec<TaskId> = executor.live().into_iter().chain(queued).collect();
+    let (new, reason, message) = verdict(executor.cause.clone(), end);
+    let terminating = state.frameworks.get(id).is_some_and(|framework| framework.terminating);
+    for task in tasks.iter().filter(|_| !terminating) {
+        let update = status::of(task, new, now.as_secs_f64())
+            .source(Source::Slave)
+            .reason(reason)
+            .slave(&state.id())
+            .executor(executor_id)
+            .message(message.clone())
+            .uuid(uuid())
+            .update(id);
+        record(state, id, executor_id, task, new, update, None, fx);
+    }
+    if !generated && let Some(master) = &state.master {
+        let message = ExitedExecutorMessage {
+            slave_id: state.id().wire(),
+            framework_id: id.wire(),
+            executor_id: executor_id.wire(),
+            status: end.termination.status.map_or(-1, |status| status.raw),
+        };
+        fx.send(master, &message);
+    }
+    fx.push(Effect::Count("slave/executors_terminated"));
+    let keep = state.config.max_completed_executors;
+    if let Some(framework) = state.frameworks.get_mut(id) {
+        let idle = framework.executors.get(executor_id).is_none_or(|executor| executor.is_idle());
+        if idle || terminating {
+            framework.complete(executor_id, keep);
+        }
+    }
+    state.forget_if_idle(id);
+}
+
+/// What the tasks are told: a limitation, else why the slave ended it, else that it ended.
+fn verdict(cause: Option<crate::state::Cause>, end: &End) -> (TaskState, Reason, String) {
+    let termination = &end.termination;
+    let mut messages = Vec::new();
+    messages.extend(cause.as_ref().map(|cause| cause.message.clone()));
+    messages.extend(Some(termination.message.clone()).filter(|message| !message.is_empty()));
+    let message =
+        if messages.is_empty() { "Executor terminated".to_owned() } else { messages.join("; ") };
+    let fallback = if end.launch_failed {
+        (TaskState::TaskFailed, Reason::ContainerLaunchFailed)
+    } else {
+        cause.map_or((TaskState::TaskFailed, Reason::ExecutorTerminated), |c| (c.state, c.reason))
+    };
+    let state = termination.state.unwrap_or(fallback.0);
+    (state, termination.reason.unwrap_or(fallback.1), message)
+}

@@ -1,0 +1,201 @@
+//! Status updates: from executors to their streams, and acknowledgements back.
+
+use libprocess::{Pid, Time};
+use protos::ids::{ExecutorId, FrameworkId, TaskId};
+use protos::mesos::internal::{
+    ReconcileTasksMessage, StatusUpdate, StatusUpdateAcknowledgementMessage, StatusUpdateMessage,
+};
+use protos::mesos::task_status::{Reason, Source};
+use protos::mesos::{self, TaskState};
+use protos::status;
+use protos::task_state::{from_wire, is_terminal};
+
+use super::run_task::{meta_task, resize};
+use super::shutdown::shut_down_executor;
+use crate::effects::{Effect, Effects};
+use crate::state::{ExecutorState, State};
+
+/// An executor reports on a task.
+pub(crate) fn from_executor(
+    state: &mut State,
+    from: &Pid,
+    message: StatusUpdateMessage,
+    fx: &mut Effects,
+) {
+    let mut update = message.update;
+    let id = FrameworkId::from(&update.framework_id);
+    let task_id = TaskId::from(&update.status.task_id);
+    let invalid = |fx: &mut Effects, why: &str| {
+        fx.refuse(format!("update of task {task_id} of framework {id}: {why}"));
+        fx.push(Effect::Count("slave/invalid_status_updates"));
+    };
+    update.uuid = update.uuid.or_else(|| update.status.uuid.clone());
+    let Some(uuid) = update.uuid.clone().filter(|uuid| uuid.len() == 16) else {
+        return invalid(fx, "it has no uuid of 16 bytes");
+    };
+    if update.slave_id.as_ref().is_some_and(|slave| slave.value != state.id().as_str()) {
+        return invalid(fx, "it names another slave");
+    }
+    let Some(new) = from_wire(update.status.state) else {
+        return invalid(fx, "its state is unknown");
+    };
+    if state.frameworks.get(&id).is_none_or(|framework| framework.terminating) {
+        return invalid(fx, "the framework is unknown or terminating");
+    }
+    let Some(executor) = state.executor_of(&id, &task_id) else {
+        // Known to nobody any more: the executor need not say it again.
+        acknowledge_executor(state, from, &id, &task_id, &uuid, fx);
+        return invalid(fx, "the task is unknown");
+    };
+    if new == TaskState::TaskStaging {
+        let executor_id = executor.id.clone();
+        invalid(fx, "an executor must not stage tasks");
+        return shut_down_executor(state, &id, &executor_id, fx);
+    }
+    let executor_id = executor.id.clone();
+    let stale = match executor.launched.get(&task_id) {
+        Some(task) => is_terminal(task.state()),
+        None => !is_terminal(new),
+    };
+    if stale {
+        acknowledge_executor(state, from, &id, &task_id, &uuid, fx);
+        return invalid(fx, "the task has ended, or has not begun");
+    }
+    complete(state, &mut update, &uuid);
+    record(state, &id, &executor_id, &task_id, new, update, Some(from.clone()), fx);
+    fx.push(Effect::Count("slave/valid_status_updates"));
+}
+
+/// Fills in what the executor may have left out.
+fn complete(state: &State, update: &mut StatusUpdate, uuid: &bytes::Bytes) {
+    update.slave_id = Some(state.id().wire());
+    let status = &mut update.status;
+    status.slave_id = Some(state.id().wire());
+    status.uuid = Some(uuid.clone());
+    status.source.get_or_insert(Source::Executor.into());
+    status.timestamp.get_or_insert(update.timestamp);
+    if status.executor_id.is_none() {
+        status.executor_id = update.executor_id.clone();
+    }
+    let networks = &mut status.container_status.get_or_insert_default().network_infos;
+    if networks.is_empty() {
+        let ip_address = Some(state.pid.address().ip().to_string());
+        let address = mesos::network_info::IpAddress { ip_address, ..Default::default() };
+        networks.push(mesos::NetworkInfo { ip_addresses: vec![address], ..Default::default() });
+    }
+}
+
+/// Enters an update into the books and hands it to its stream. A terminal state stays (I3).
+#[allow(clippy::too_many_arguments, reason = "an update's whole address")]
+pub(crate) fn record(
+    state: &mut State,
+    id: &FrameworkId,
+    executor_id: &ExecutorId,
+    task_id: &TaskId,
+    new: TaskState,
+    update: StatusUpdate,
+    from: Option<Pid>,
+    fx: &mut Effects,
+) {
+    let path = meta_task(state, id, executor_id, task_id).map(|path| path.join("task.updates"));
+    let Some(executor) = state.executor_mut(id, executor_id) else { return };
+    let container = executor.container.clone();
+    let mut update = update;
+    if let Some(status) = &mut update.status.container_status {
+        status.container_id.get_or_insert_with(|| container.wire());
+    }
+    // A task that was never handed over ends all the same.
+    if let Some(info) = executor.unqueue(task_id) {
+        let wire = mesos::Task {
+            name: info.name,
+            task_id: info.task_id,
+            framework_id: id.wire(),
+            executor_id: (!executor.generated).then(|| executor_id.wire()),
+            slave_id: info.slave_id,
+            state: TaskState::TaskStaging.into(),
+            resources: info.resources,
+            ..Default::default()
+        };
+        executor.launched.insert(task_id.clone(), wire);
+    }
+    let Some(task) = executor.launched.get_mut(task_id) else { return };
+    if !is_terminal(task.state()) {
+        task.set_state(new);
+    }
+    let kept = mesos::TaskStatus { data: None, ..update.status.clone() };
+    match task.statuses.last_mut() {
+        Some(last) if last.state == kept.state => *last = kept,
+        _ => task.statuses.push(kept),
+    }
+    if is_terminal(new) && executor.state == ExecutorState::Running {
+        resize(state, id, executor_id, fx);
+    }
+    fx.push(Effect::Update { update: Box::new(update), path, executor: from });
+}
+
+/// Tells an executor that its update is safe.
+pub(crate) fn acknowledge_executor(
+    state: &State,
+    to: &Pid,
+    framework: &FrameworkId,
+    task: &TaskId,
+    uuid: &bytes::Bytes,
+    fx: &mut Effects,
+) {
+    let message = StatusUpdateAcknowledgementMessage {
+        slave_id: state.id().wire(),
+        framework_id: framework.wire(),
+        task_id: task.wire(),
+        uuid: uuid.clone(),
+    };
+    fx.send(to, &message);
+}
+
+/// The framework has a task's last update: the books of the task are closed.
+pub(crate) fn closed(state: &mut State, id: &FrameworkId, task: &TaskId) {
+    let keep = state.config.max_completed_executors;
+    let Some(executor) = state.executor_of(id, task) else { return };
+    executor.complete(task);
+    let done = executor.state == ExecutorState::Terminated && executor.is_idle();
+    let executor_id = executor.id.clone();
+    if done && let Some(framework) = state.frameworks.get_mut(id) {
+        framework.complete(&executor_id, keep);
+        state.forget_if_idle(id);
+    }
+}
+
+/// The newest state that is known of a task, for what masters account.
+pub(crate) fn latest_state(state: &mut State, id: &FrameworkId, task: &TaskId) -> Option<i32> {
+    let executor = state.executor_of(id, task)?;
+    executor.launched.get(task).map(|task| task.state)
+}
+
+/// The master asks for tasks that it believes here: unknown ones are lost.
+pub(crate) fn reconcile(
+    state: &mut State,
+    message: &ReconcileTasksMessage,
+    now: Time,
+    mut uuid: impl FnMut() -> [u8; 16],
+    fx: &mut Effects,
+) {
+    let id = FrameworkId::from(&message.framework_id);
+    let aware = message.framework.as_ref().is_some_and(|info| {
+        let capability = mesos::framework_info::capability::Type::PartitionAware;
+        info.capabilities.iter().any(|c| c.r#type() == capability)
+    });
+    let lost = if aware { TaskState::TaskDropped } else { TaskState::TaskLost };
+    for asked in &message.statuses {
+        let task = TaskId::from(&asked.task_id);
+        if state.executor_of(&id, &task).is_some() {
+            continue;
+        }
+        let update = status::of(&task, lost, now.as_secs_f64())
+            .source(Source::Slave)
+            .reason(Reason::Reconciliation)
+            .slave(&state.id())
+            .message("Task is unknown to the agent")
+            .uuid(uuid())
+            .update(&id);
+        fx.push(Effect::Update { update: Box::new(update), path: None, executor: None });
+    }
+}

@@ -1,0 +1,94 @@
+//! How a slave works: plain data, filled from flags or by hand.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use protos::mesos;
+use protos::resources::Resources;
+
+/// Called once when the slave must end: the exit code and why.
+pub type ExitCallback = Arc<dyn Fn(i32, String) + Send + Sync>;
+
+/// Programs that the slave starts: each the program and its leading arguments.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Helpers {
+    /// `mesos-executor`.
+    pub executor: Vec<String>,
+    /// `mesos-fetcher`.
+    pub fetcher: Vec<String>,
+}
+
+/// Everything a slave must be told.
+#[derive(Clone)]
+pub struct Config {
+    /// Sandboxes and checkpoints (flag `work_dir`).
+    pub work_dir: PathBuf,
+    /// Name that other hosts and people know this host by (flag `hostname`).
+    pub hostname: String,
+    /// What the host has to offer (flag `resources`, else detected).
+    pub resources: Resources,
+    /// What is told of the host (flag `attributes`).
+    pub attributes: Vec<mesos::Attribute>,
+    /// Version that is told to others.
+    pub version: String,
+    /// Longest wait before the first registration (flag `registration_backoff_factor`).
+    pub registration_backoff: Duration,
+    /// An executor must register within (flag `executor_registration_timeout`).
+    pub executor_registration_timeout: Duration,
+    /// From a shutdown to the destruction of the container (flag `executor_shutdown_grace_period`).
+    pub executor_shutdown_grace: Duration,
+    /// Executors of checkpointing frameworks wait so long for the slave (flag `recovery_timeout`).
+    pub recovery_timeout: Duration,
+    /// Run executors as their user rather than as the slave's (flag `switch_user`).
+    pub switch_user: bool,
+    /// Executors' environment (flag `executor_environment_variables`); the path only when absent.
+    pub executor_environment: Option<BTreeMap<String, String>>,
+    /// Finished executors kept for each framework.
+    pub max_completed_executors: usize,
+    /// The programs that the slave starts.
+    pub helpers: Helpers,
+    /// Effective flags, as `/flags` shows them.
+    pub flags: BTreeMap<String, String>,
+    /// Where to turn to when the slave must end.
+    pub on_exit: ExitCallback,
+}
+
+impl std::fmt::Debug for Config {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Config")
+            .field("work_dir", &self.work_dir)
+            .field("hostname", &self.hostname)
+            .field("resources", &self.resources.to_string())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            work_dir: PathBuf::from("/var/lib/mesos"),
+            hostname: "localhost".to_owned(),
+            resources: Resources::new(),
+            attributes: Vec::new(),
+            version: VERSION.to_owned(),
+            registration_backoff: Duration::from_secs(1),
+            executor_registration_timeout: Duration::from_secs(60),
+            executor_shutdown_grace: Duration::from_secs(5),
+            recovery_timeout: Duration::from_secs(900),
+            switch_user: true,
+            executor_environment: None,
+            max_completed_executors: 150,
+            helpers: Helpers {
+                executor: vec!["mesos-executor".to_owned()],
+                fetcher: vec!["mesos-fetcher".to_owned()],
+            },
+            flags: BTreeMap::new(),
+            on_exit: Arc::new(|_, _| {}),
+        }
+    }
+}
+
+/// The version of the protocol family that this slave speaks; masters refuse those below 1.0.0.
+pub const VERSION: &str = "1.11.0";

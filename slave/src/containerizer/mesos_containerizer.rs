@@ -1,0 +1,444 @@
+//! The containerizer that needs nothing but the operating system: a session for each container, and
+//! the isolators that the flag `isolation` names.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::channel::oneshot;
+use futures::future::BoxFuture;
+use isolators::Isolator;
+use libprocess::subprocess::{Child, Command, Ended, Output, Target};
+use libprocess::{Ctx, Handle, Node, Process, Routes};
+use protos::ids::ContainerId;
+use protos::mesos;
+use protos::resources::Resources;
+
+use super::states::State;
+use super::{ContainerConfig, ContainerError, ContainerFuture, Containerizer, Termination};
+use crate::fetcher::{FetchRequest, Fetcher};
+
+const SIGKILL: i32 = 9;
+/// Between two rounds of killing what is left of a container.
+const KILL_AGAIN: Duration = Duration::from_millis(100);
+
+/// What the containerizer is told once.
+#[derive(Debug, Clone)]
+pub struct ContainerizerOptions {
+    /// The flag `isolation`.
+    pub isolation: String,
+    /// Program and leading arguments of `mesos-fetcher`.
+    pub fetcher: Vec<String>,
+    /// The flag `frameworks_home`.
+    pub frameworks_home: Option<String>,
+}
+
+struct Container {
+    state: State,
+    resources: Resources,
+    pid: Option<u32>,
+    ended: Option<Ended>,
+    /// Why the launch failed, if it did.
+    failure: Option<String>,
+    waiting: Vec<oneshot::Sender<Termination>>,
+}
+
+/// The process `mesos-containerizer(1)`.
+pub struct MesosContainerizer {
+    isolators: Vec<Arc<dyn Isolator>>,
+    fetcher: Handle<Fetcher>,
+    containers: BTreeMap<ContainerId, Container>,
+}
+
+impl Process for MesosContainerizer {
+    fn routes(_: &mut Routes<Self>) {}
+}
+
+/// Starts the containerizer with its fetcher and isolators on a node.
+///
+/// # Errors
+/// When the flag `isolation` cannot be served.
+pub fn start(
+    node: &Node,
+    options: ContainerizerOptions,
+) -> Result<Arc<dyn Containerizer>, isolators::select::SelectError> {
+    let isolators = isolators::start(node, &options.isolation)?;
+    let fetcher = Fetcher::new(options.fetcher, options.frameworks_home);
+    let fetcher = node.spawn_numbered("fetcher", fetcher);
+    let containers = BTreeMap::new();
+    let process = MesosContainerizer { isolators, fetcher, containers };
+    Ok(Arc::new(Front(node.spawn_numbered("mesos-containerizer", process))))
+}
+
+/// The stages of a launch.
+impl MesosContainerizer {
+    fn launch(
+        &mut self,
+        id: ContainerId,
+        config: ContainerConfig,
+        reply: oneshot::Sender<Result<(), ContainerError>>,
+        cx: &mut Ctx<Self>,
+    ) {
+        if self.containers.contains_key(&id) {
+            let _ = reply.send(Err(ContainerError::Exists(id)));
+            return;
+        }
+        let user = match config.user.as_deref().map(look_up_user).transpose() {
+            Ok(user) => user,
+            Err(reason) => {
+                let _ = reply.send(Err(ContainerError::Launch { id, reason }));
+                return;
+            }
+        };
+        let container = Container {
+            state: State::Preparing,
+            resources: config.resources.clone(),
+            pid: None,
+            ended: None,
+            failure: None,
+            waiting: Vec::new(),
+        };
+        let preparing = self.isolators.iter().map(|i| i.prepare(&id, container.resources.clone()));
+        let preparing: Vec<_> = preparing.collect();
+        self.containers.insert(id.clone(), container);
+        let launch = Launch { id, config, user, reply };
+        cx.defer(
+            async move { futures::future::try_join_all(preparing).await },
+            move |this, prepared, cx| match prepared {
+                Ok(_) => this.prepared(launch, cx),
+                Err(error) => this.failed(launch, error.to_string(), cx),
+            },
+        );
+    }
+
+    fn prepared(&mut self, launch: Launch, cx: &mut Ctx<Self>) {
+        if !self.step(&launch.id, State::Fetching) {
+            return self.failed(launch, "destroyed while it was prepared".to_owned(), cx);
+        }
+        let request = FetchRequest {
+            container: launch.id.clone(),
+            directory: launch.config.directory.clone(),
+            uris: launch.config.command.uris.clone(),
+            user: launch.user,
+        };
+        let fetching = self.fetcher.ask_later(move |fetcher, cx| fetcher.fetch(request, cx));
+        cx.defer(fetching, move |this, fetched, cx| match fetched {
+            Ok(Ok(())) => this.fetched(launch, cx),
+            Ok(Err(error)) => this.failed(launch, error.to_string(), cx),
+            Err(gone) => this.failed(launch, gone.to_string(), cx),
+        });
+    }
+
+    fn fetched(&mut self, launch: Launch, cx: &mut Ctx<Self>) {
+        if !self.step(&launch.id, State::Isolating) {
+            return self.failed(launch, "destroyed while it fetched".to_owned(), cx);
+        }
+        let command = match command(&launch) {
+            Ok(command) => command,
+            Err(reason) => return self.failed(launch, reason, cx),
+        };
+        let starting = cx.subprocesses().spawn(command);
+        cx.defer(starting, move |this, started, cx| match started {
+            Ok(child) => this.started(launch, child, cx),
+            Err(error) => this.failed(launch, error.to_string(), cx),
+        });
+    }
+
+    fn started(&mut self, launch: Launch, child: Child, cx: &mut Ctx<Self>) {
+        let (id, pid) = (launch.id.clone(), child.pid);
+        if let Some(container) = self.containers.get_mut(&id) {
+            container.pid = Some(pid);
+        }
+        let ended = id.clone();
+        cx.defer(child.ended, move |this, end, cx| this.ended(&ended, end, cx));
+        let checkpoint = launch.config.pid_checkpoint.clone();
+        let disk = cx.disk();
+        let isolating: Vec<_> = self.isolators.iter().map(|i| i.isolate(&id, pid)).collect();
+        let isolated = async move {
+            if let Some(path) = checkpoint {
+                let text = pid.to_string().into();
+                disk.write(&path, text).await.map_err(|error| error.to_string())?;
+            }
+            futures::future::try_join_all(isolating).await.map_err(|error| error.to_string())
+        };
+        cx.defer(isolated, move |this, isolated, cx| match isolated {
+            Ok(_) if this.step(&launch.id, State::Running) => {
+                let _ = launch.reply.send(Ok(()));
+            }
+            Ok(_) => this.failed(launch, "destroyed while it was started".to_owned(), cx),
+            Err(reason) => this.failed(launch, reason, cx),
+        });
+    }
+
+    fn step(&mut self, id: &ContainerId, next: State) -> bool {
+        match self.containers.get_mut(id) {
+            Some(container) if container.state.may_become(next) => {
+                container.state = next;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// A stage failed: what runs is killed, then the container is cleaned up.
+    fn failed(&mut self, launch: Launch, reason: String, cx: &mut Ctx<Self>) {
+        slog::warn!(cx.log(), "container launch failed";
+            "container" => %launch.id, "reason" => &reason);
+        let Launch { id, reply, .. } = launch;
+        if let Some(container) = self.containers.get_mut(&id) {
+            container.failure = Some(reason.clone());
+            container.state = State::Destroying;
+        }
+        self.kill(&id, cx);
+        let _ = reply.send(Err(ContainerError::Launch { id, reason }));
+    }
+}
+
+/// The end of a container.
+impl MesosContainerizer {
+    fn ended(&mut self, id: &ContainerId, end: Ended, cx: &mut Ctx<Self>) {
+        let Some(container) = self.containers.get_mut(id) else { return };
+        container.ended = Some(end);
+        container.state = State::Destroying;
+        self.kill(id, cx);
+    }
+
+    fn destroy(&mut self, id: &ContainerId, cx: &mut Ctx<Self>) {
+        if self.step(id, State::Destroying) {
+            // Before the command is started there is nothing to kill: the launch notices.
+            self.kill(id, cx);
+        }
+    }
+
+    /// Kills what is left; cleans up once the first process has been reaped.
+    fn kill(&mut self, id: &ContainerId, cx: &mut Ctx<Self>) {
+        let Some(container) = self.containers.get(id) else { return };
+        if let Some(pid) = container.pid
+            && let Err(error) = cx.subprocesses().signal(Target::Tree(pid), SIGKILL)
+        {
+            slog::warn!(cx.log(), "cannot kill container";
+                "container" => %id, "reason" => %error);
+        }
+        let started = container.pid.is_some();
+        let over = container.ended.is_some() || (!started && container.failure.is_some());
+        let id = id.clone();
+        if over {
+            let cleaning: Vec<_> = self.isolators.iter().rev().map(|i| i.cleanup(&id)).collect();
+            let cleaning = futures::future::join_all(cleaning);
+            cx.defer(cleaning, move |this, _, cx| this.cleaned_up(&id, cx));
+        } else if started {
+            // Processes that were forked meanwhile are caught in the next round.
+            cx.after(KILL_AGAIN, move |this, cx| this.kill(&id, cx));
+        }
+    }
+
+    fn cleaned_up(&mut self, id: &ContainerId, _: &mut Ctx<Self>) {
+        let Some(container) = self.containers.remove(id) else { return };
+        let termination = Termination {
+            status: container.ended.and_then(|ended| ended.status),
+            message: container.failure.unwrap_or_default(),
+            ..Termination::default()
+        };
+        for waiting in container.waiting {
+            let _ = waiting.send(termination.clone());
+        }
+    }
+
+    fn usage(
+        &self,
+        id: &ContainerId,
+        cx: &Ctx<Self>,
+    ) -> ContainerFuture<mesos::ResourceStatistics> {
+        let Some(container) = self.containers.get(id) else {
+            let unknown = ContainerError::Unknown(id.clone());
+            return Box::pin(async { Err(unknown) });
+        };
+        let mut statistics = mesos::ResourceStatistics {
+            timestamp: cx.now().as_secs_f64(),
+            cpus_limit: Some(container.resources.cpus()),
+            mem_limit_bytes: Some((container.resources.mem() * 1_048_576.0) as u64),
+            ..Default::default()
+        };
+        let parts: Vec<_> = self.isolators.iter().map(|i| i.usage(id)).collect();
+        let id = id.clone();
+        Box::pin(async move {
+            for part in futures::future::join_all(parts).await {
+                let part = part.map_err(|error| ContainerError::Operation {
+                    id: id.clone(),
+                    operation: "measure",
+                    reason: error.to_string(),
+                })?;
+                merge(&mut statistics, part);
+            }
+            Ok(statistics)
+        })
+    }
+}
+
+/// One launch on its way through the stages.
+struct Launch {
+    id: ContainerId,
+    config: ContainerConfig,
+    user: Option<(u32, u32)>,
+    reply: oneshot::Sender<Result<(), ContainerError>>,
+}
+
+/// Adds what one isolator measured.
+fn merge(into: &mut mesos::ResourceStatistics, part: mesos::ResourceStatistics) {
+    into.processes = part.processes.or(into.processes);
+    into.cpus_user_time_secs = part.cpus_user_time_secs.or(into.cpus_user_time_secs);
+    into.cpus_system_time_secs = part.cpus_system_time_secs.or(into.cpus_system_time_secs);
+    into.mem_rss_bytes = part.mem_rss_bytes.or(into.mem_rss_bytes);
+    into.mem_total_bytes = part.mem_total_bytes.or(into.mem_total_bytes);
+}
+
+fn look_up_user(name: &str) -> Result<(u32, u32), String> {
+    match nix::unistd::User::from_name(name) {
+        Ok(Some(user)) => Ok((user.uid.as_raw(), user.gid.as_raw())),
+        Ok(None) => Err(format!("user '{name}' does not exist on this host")),
+        Err(error) => Err(format!("cannot look up user '{name}': {error}")),
+    }
+}
+
+fn command(launch: &Launch) -> Result<Command, String> {
+    let config = &launch.config;
+    let info = &config.command;
+    let value = info.value.clone().ok_or("the executor's command has no value")?;
+    let (program, argv) = if info.shell.unwrap_or(true) {
+        ("/bin/sh".to_owned(), vec!["sh".to_owned(), "-c".to_owned(), value])
+    } else if info.arguments.is_empty() {
+        (value.clone(), vec![value])
+    } else {
+        (value, info.arguments.clone())
+    };
+    let output = |name: &str| Output::File(PathBuf::from(&config.directory).join(name));
+    Ok(Command {
+        program,
+        argv,
+        env: config.environment.clone(),
+        cwd: Some(config.directory.clone()),
+        stdout: output("stdout"),
+        stderr: output("stderr"),
+        session: true,
+        user: launch.user,
+        ..Command::default()
+    })
+}
+
+/// The front of the actor.
+struct Front(Handle<MesosContainerizer>);
+
+fn gone(id: &ContainerId, operation: &'static str) -> ContainerError {
+    let reason = "the containerizer is gone".to_owned();
+    ContainerError::Operation { id: id.clone(), operation, reason }
+}
+
+impl Containerizer for Front {
+    fn launch(&self, id: &ContainerId, config: ContainerConfig) -> ContainerFuture<()> {
+        let (sender, receiver) = oneshot::channel();
+        let (launched, id) = (id.clone(), id.clone());
+        self.0.tell(move |this, cx| this.launch(launched, config, sender, cx));
+        Box::pin(async move { receiver.await.unwrap_or_else(|_| Err(gone(&id, "launch"))) })
+    }
+
+    fn update(&self, id: &ContainerId, resources: Resources) -> ContainerFuture<()> {
+        let (updated, id) = (id.clone(), id.clone());
+        let asked = self.0.ask_later(move |this, _| {
+            let isolators = this.isolators.iter();
+            let updates: Vec<_> =
+                isolators.map(|i| i.update(&updated, resources.clone())).collect();
+            let known = this.containers.get_mut(&updated).map(|c| c.resources = resources);
+            async move {
+                known.ok_or_else(|| ContainerError::Unknown(updated.clone()))?;
+                let all = futures::future::try_join_all(updates).await;
+                all.map(drop).map_err(|error| ContainerError::Operation {
+                    id: updated,
+                    operation: "update",
+                    reason: error.to_string(),
+                })
+            }
+        });
+        Box::pin(async move { asked.await.unwrap_or_else(|_| Err(gone(&id, "update"))) })
+    }
+
+    fn usage(&self, id: &ContainerId) -> ContainerFuture<mesos::ResourceStatistics> {
+        let (measured, id) = (id.clone(), id.clone());
+        let asked = self.0.ask_later(move |this, cx| this.usage(&measured, cx));
+        Box::pin(async move { asked.await.unwrap_or_else(|_| Err(gone(&id, "measure"))) })
+    }
+
+    fn status(&self, id: &ContainerId) -> ContainerFuture<mesos::ContainerStatus> {
+        let (asked_for, id) = (id.clone(), id.clone());
+        let asked = self.0.ask(move |this, _| match this.containers.get(&asked_for) {
+            None => Err(ContainerError::Unknown(asked_for)),
+            Some(container) => Ok(mesos::ContainerStatus {
+                container_id: Some(asked_for.wire()),
+                executor_pid: container.pid,
+                ..Default::default()
+            }),
+        });
+        Box::pin(async move { asked.await.unwrap_or_else(|_| Err(gone(&id, "inspect"))) })
+    }
+
+    fn wait(&self, id: &ContainerId) -> BoxFuture<'static, Option<Termination>> {
+        let (sender, receiver) = oneshot::channel();
+        let id = id.clone();
+        self.0.tell(move |this, _| {
+            // Dropping the sender answers None for an unknown container.
+            if let Some(container) = this.containers.get_mut(&id) {
+                container.waiting.push(sender);
+            }
+        });
+        Box::pin(async move { receiver.await.ok() })
+    }
+
+    fn destroy(&self, id: &ContainerId) -> ContainerFuture<()> {
+        let over = self.wait(id);
+        let id = id.clone();
+        self.0.tell(move |this, cx| this.destroy(&id, cx));
+        Box::pin(async move {
+            over.await;
+            Ok(())
+        })
+    }
+
+    fn recover(&self, known: Vec<(ContainerId, u32)>) -> ContainerFuture<()> {
+        let told = self.0.ask_later(move |this, cx| {
+            let ids: Vec<ContainerId> = known.iter().map(|(id, _)| id.clone()).collect();
+            for (id, pid) in known {
+                this.take_over(id, pid, cx);
+            }
+            let isolators = this.isolators.clone();
+            async move {
+                for isolator in isolators {
+                    for id in &ids {
+                        // An isolator that fails here measures nothing of that container.
+                        let _ = isolator.prepare(id, Resources::new()).await;
+                    }
+                }
+            }
+        });
+        Box::pin(async move {
+            let _ = told.await;
+            Ok(())
+        })
+    }
+}
+
+impl MesosContainerizer {
+    /// Watches a process that an earlier slave started; it is no child of ours.
+    fn take_over(&mut self, id: ContainerId, pid: u32, cx: &mut Ctx<Self>) {
+        let container = Container {
+            state: State::Running,
+            resources: Resources::new(),
+            pid: Some(pid),
+            ended: None,
+            failure: None,
+            waiting: Vec::new(),
+        };
+        self.containers.insert(id.clone(), container);
+        let gone = cx.subprocesses().wait(pid);
+        cx.defer(gone, move |this, end, cx| this.ended(&id, end, cx));
+    }
+}

@@ -1,0 +1,55 @@
+//! What the binary `mesos-executor` does.
+
+use std::net::Ipv4Addr;
+use std::process::ExitCode;
+
+use libprocess::{NodeConfig, real};
+
+use super::{CommandExecutor, Settings};
+
+/// Runs a command executor until its task has ended or the slave asks it to stop. Arguments are the
+/// original's flags, which are accepted and not needed: everything comes from the environment.
+pub fn main() -> ExitCode {
+    let environment = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    let settings = match Settings::read(environment.collect()) {
+        Ok(settings) => settings,
+        Err(error) => return fail(&error),
+    };
+    real::run(async {
+        let node = NodeConfig { schema: protos::required::schema_check, ..NodeConfig::default() };
+        // The slave is reached from this address, so it can reach this address.
+        let ip = local_address(*settings.slave.address().ip());
+        let config = real::Config { ip, node, ..real::Config::default() };
+        let config = config.from_env(|name| std::env::var(name).ok());
+        let node = match config {
+            Ok(config) => real::start(config).await,
+            Err(error) => return fail(&error),
+        };
+        let node = match node {
+            Ok(node) => node,
+            Err(error) => return fail(&error),
+        };
+        let executor = node.spawn_numbered("executor", CommandExecutor::new(settings));
+        node.wait(executor.pid()).await;
+        ExitCode::SUCCESS
+    })
+}
+
+/// The address of this host from which `peer` is reached.
+fn local_address(peer: Ipv4Addr) -> Ipv4Addr {
+    let found = std::net::UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).and_then(|socket| {
+        // Connecting a datagram socket sends nothing: it asks the routing table.
+        socket.connect((peer, 9))?;
+        socket.local_addr()
+    });
+    match found {
+        Ok(std::net::SocketAddr::V4(address)) => *address.ip(),
+        _ => Ipv4Addr::UNSPECIFIED,
+    }
+}
+
+fn fail(error: &dyn std::error::Error) -> ExitCode {
+    eprintln!("mesos-executor: {error}");
+    ExitCode::FAILURE
+}

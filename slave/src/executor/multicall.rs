@@ -1,0 +1,12 @@
+//! Lets one binary stand in for the helpers: `mesos-local mesos-executor` is `mesos-executor`.
+
+use std::process::ExitCode;
+
+/// The helper that the first argument names, run to its end; None when it names none.
+pub fn run_helper(args: &[String]) -> Option<ExitCode> {
+    match args.first()?.as_str() {
+        "mesos-executor" => Some(super::main()),
+        "mesos-fetcher" => Some(crate::fetcher::main()),
+        _ => None,
+    }
+}

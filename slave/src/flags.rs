@@ -1,0 +1,194 @@
+//! The flags of `mesos-slave` and `mesos-agent`; environment variables `MESOS_*` stand in for them.
+
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Parser;
+use libprocess::flags::Logging;
+use protos::duration;
+
+use crate::detection::{self, Host};
+use crate::{Config, Helpers};
+
+/// Flags of the slave. Durations are written like `15secs`.
+#[derive(Parser, Debug, Clone)]
+#[command(
+    name = "mesos-slave",
+    rename_all = "snake_case",
+    about = "Runs the tasks that frameworks launch on this host"
+)]
+pub struct Flags {
+    /// The master: host:port or master@host:port
+    #[arg(long, help_heading = "Master")]
+    pub master: Option<String>,
+    /// Longest wait before the first registration; doubles with each attempt
+    #[arg(long, help_heading = "Master", default_value = "1secs", value_parser = duration::parse)]
+    pub registration_backoff_factor: Duration,
+
+    /// Address to listen on
+    #[arg(long, help_heading = "Network", default_value = "0.0.0.0")]
+    pub ip: Ipv4Addr,
+    /// Port to listen on; 0 takes any
+    #[arg(long, help_heading = "Network", default_value_t = 5051)]
+    pub port: u16,
+    /// Address that others are told instead of the one listened on
+    #[arg(long, help_heading = "Network")]
+    pub advertise_ip: Option<Ipv4Addr>,
+    /// Port that others are told instead of the one listened on
+    #[arg(long, help_heading = "Network")]
+    pub advertise_port: Option<u16>,
+    /// Name that others are told; the host's own when absent
+    #[arg(long, help_heading = "Network")]
+    pub hostname: Option<String>,
+    /// Look the host's name up; without, the address stands for it
+    #[arg(long, help_heading = "Network", default_value_t = true, action = clap::ArgAction::Set)]
+    pub hostname_lookup: bool,
+
+    /// Directory for sandboxes and checkpoints
+    #[arg(long, help_heading = "Host")]
+    pub work_dir: Option<PathBuf>,
+    /// What is offered, such as `cpus:4;mem:8192`; what is left out is detected
+    #[arg(long, help_heading = "Host")]
+    pub resources: Option<String>,
+    /// Role of resources that name none
+    #[arg(long, help_heading = "Host", default_value = "*")]
+    pub default_role: String,
+    /// What is told of the host, such as `rack:r1;zone:west`
+    #[arg(long, help_heading = "Host")]
+    pub attributes: Option<String>,
+
+    /// Isolators, separated by commas
+    #[arg(long, help_heading = "Containers", default_value = "posix/cpu,posix/mem")]
+    pub isolation: String,
+    /// How containers are launched: posix
+    #[arg(long, help_heading = "Containers", default_value = "posix", value_parser = ["posix"])]
+    pub launcher: String,
+    /// Containerizers: mesos
+    #[arg(long, help_heading = "Containers", default_value = "mesos", value_parser = ["mesos"])]
+    pub containerizers: String,
+    /// Directory of mesos-executor and mesos-fetcher; that of this program when absent
+    #[arg(long, help_heading = "Containers")]
+    pub launcher_dir: Option<PathBuf>,
+    /// Run executors as their user
+    #[arg(long, help_heading = "Containers", default_value_t = true, action = clap::ArgAction::Set)]
+    pub switch_user: bool,
+    /// Directory that relative URIs start from
+    #[arg(long, help_heading = "Containers")]
+    pub frameworks_home: Option<String>,
+    /// Environment of executors, as a JSON object
+    #[arg(long, help_heading = "Containers", value_name = "JSON", value_parser = environment)]
+    pub executor_environment_variables: Option<Environment>,
+    /// Time that an executor has to register
+    #[arg(long, help_heading = "Containers", default_value = "1mins", value_parser = duration::parse)]
+    pub executor_registration_timeout: Duration,
+    /// Time that an executor has to shut down
+    #[arg(long, help_heading = "Containers", default_value = "5secs", value_parser = duration::parse)]
+    pub executor_shutdown_grace_period: Duration,
+    /// Time that executors of checkpointing frameworks wait for a slave that is gone
+    #[arg(long, help_heading = "Containers", default_value = "15mins", value_parser = duration::parse)]
+    pub recovery_timeout: Duration,
+    /// Finished executors that are kept for each framework
+    #[arg(long, help_heading = "Containers", default_value_t = 150)]
+    pub max_completed_executors_per_framework: usize,
+    /// Accepted for scripts of hosts without systemd; nothing here needs systemd
+    #[arg(long, help_heading = "Containers", default_value_t = false, action = clap::ArgAction::Set)]
+    pub systemd_enable_support: bool,
+
+    /// Print the version and exit
+    #[arg(long)]
+    pub version: bool,
+    /// The log
+    #[command(flatten)]
+    pub logging: Logging,
+}
+
+/// Variables by name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Environment(pub BTreeMap<String, String>);
+
+fn environment(text: &str) -> Result<Environment, String> {
+    serde_json::from_str(text).map(Environment).map_err(|error| error.to_string())
+}
+
+impl Flags {
+    /// The slave's configuration; `effective` are the flags as `/flags` shows them.
+    ///
+    /// # Errors
+    /// Text naming the flag that cannot be used.
+    pub fn config(
+        &self,
+        hostname: String,
+        effective: BTreeMap<String, String>,
+    ) -> Result<Config, String> {
+        let work_dir = self.work_dir.clone().ok_or("flag 'work_dir' is required")?;
+        let work_dir =
+            std::path::absolute(&work_dir).map_err(|error| format!("flag 'work_dir': {error}"))?;
+        let host = Host::detect(&work_dir);
+        let resources = detection::resources(self.resources.as_deref(), &self.default_role, host)
+            .map_err(|error| format!("flag 'resources': {error}"))?;
+        let attributes = protos::attributes::parse(self.attributes.as_deref().unwrap_or_default())
+            .map_err(|error| format!("flag 'attributes': {error}"))?;
+        Ok(Config {
+            work_dir,
+            hostname,
+            resources,
+            attributes,
+            registration_backoff: self.registration_backoff_factor,
+            executor_registration_timeout: self.executor_registration_timeout,
+            executor_shutdown_grace: self.executor_shutdown_grace_period,
+            recovery_timeout: self.recovery_timeout,
+            switch_user: self.switch_user,
+            executor_environment: self.executor_environment_variables.clone().map(|e| e.0),
+            max_completed_executors: self.max_completed_executors_per_framework,
+            helpers: self.helpers(),
+            flags: effective,
+            ..Config::default()
+        })
+    }
+
+    /// The helper programs, in the launcher's directory or beside this program.
+    fn helpers(&self) -> Helpers {
+        let own = std::env::current_exe().ok().and_then(|path| path.parent().map(PathBuf::from));
+        let directory = self.launcher_dir.clone().or(own).unwrap_or_default();
+        let program = |name: &str| vec![directory.join(name).display().to_string()];
+        Helpers { executor: program("mesos-executor"), fetcher: program("mesos-fetcher") }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use libprocess::flags::Loader;
+
+    fn load(args: &[&str]) -> Result<Config, String> {
+        let loaded = Loader::new("mesos-slave").load::<Flags>(args.iter().copied());
+        let loaded = loaded.map_err(|error| error.to_string())?;
+        loaded.flags.config("h".to_owned(), loaded.effective)
+    }
+
+    #[test]
+    fn flags_known_ones_are_read() {
+        let config =
+            load(&["--work_dir=/tmp/x", "--resources=cpus:3", "--no-switch_user"]).unwrap();
+        assert_eq!(config.resources.cpus(), 3.0);
+        assert!(!config.switch_user);
+    }
+
+    #[test]
+    fn flags_bad_values_are_refused_in_one_line() {
+        for bad in [
+            "--port=x",
+            "--nonsense=1",
+            "--resources=cpus",
+            "--attributes=rack",
+            "--launcher=linux",
+            "--executor_environment_variables=nonsense",
+        ] {
+            let error = load(&["--work_dir=/tmp/x", bad]).unwrap_err();
+            assert_eq!(error.lines().count(), 1, "{bad}: {error}");
+        }
+        assert!(load(&[]).is_err());
+    }
+}

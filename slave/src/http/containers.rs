@@ -1,0 +1,75 @@
+//! `/containers` and `/monitor/statistics`.
+
+use futures::future::join_all;
+use libprocess::Ctx;
+use libprocess::http::{Answer, Request, Response};
+use protos::json::to_json;
+use serde_json::{Value, json};
+
+use crate::Slave;
+use crate::state::{Executor, ExecutorState, Framework};
+
+fn entry(framework: &Framework, executor: &Executor) -> Value {
+    json!({
+        "executor_id": executor.id.as_str(),
+        "executor_name": executor.info.name(),
+        "framework_id": framework.id.as_str(),
+        "source": executor.info.source(),
+    })
+}
+
+impl Slave {
+    fn live_executors(&self) -> impl Iterator<Item = (&Framework, &Executor)> {
+        let frameworks = self.state.frameworks.values();
+        let all = frameworks.flat_map(|f| f.executors.values().map(move |executor| (f, executor)));
+        all.filter(|(_, executor)| executor.state != ExecutorState::Terminated)
+    }
+
+    pub(super) fn http_statistics(&mut self, request: Request, _: &mut Ctx<Self>) -> Answer {
+        let measured = self.live_executors().map(|(framework, executor)| {
+            let usage = self.containerizer.usage(&executor.container);
+            let mut entry = entry(framework, executor);
+            async move {
+                // Executors that cannot be measured are left out.
+                entry["statistics"] = to_json(&usage.await.ok()?);
+                Some(entry)
+            }
+        });
+        let measured: Vec<_> = measured.collect();
+        Answer::later(async move {
+            let list = join_all(measured).await.into_iter().flatten().collect();
+            Response::json(&Value::Array(list), request.param("jsonp"))
+        })
+    }
+
+    pub(super) fn http_containers(&mut self, request: Request, _: &mut Ctx<Self>) -> Answer {
+        let wanted = request.param("container_id");
+        let chosen = self
+            .live_executors()
+            .filter(|(_, e)| wanted.is_none_or(|id| id == e.container.as_str()));
+        let described = chosen.map(|(framework, executor)| {
+            let usage = self.containerizer.usage(&executor.container);
+            let status = self.containerizer.status(&executor.container);
+            let base = entry(framework, executor);
+            let id = executor.container.to_string();
+            async move {
+                let mut entry = json!({"container_id": id});
+                for key in ["executor_id", "executor_name", "framework_id", "source"] {
+                    entry[key] = base[key].clone();
+                }
+                if let Ok(usage) = usage.await {
+                    entry["statistics"] = to_json(&usage);
+                }
+                if let Ok(status) = status.await {
+                    entry["status"] = to_json(&status);
+                }
+                entry
+            }
+        });
+        let described: Vec<_> = described.collect();
+        Answer::later(async move {
+            let list = Value::Array(join_all(described).await);
+            Response::json(&list, request.param("jsonp"))
+        })
+    }
+}

@@ -1,0 +1,127 @@
+//! JSON shapes of frameworks, executors and tasks.
+
+use protos::json::to_json;
+use protos::mesos;
+use protos::mesos::framework_info::capability::Type as Capability;
+use protos::resources::Resources;
+use protos::task_state::{is_terminal, name};
+use serde_json::{Map, Value, json};
+
+use crate::state::{Executor, Framework};
+
+pub(super) fn put(object: &mut Map<String, Value>, key: &str, value: Option<impl Into<Value>>) {
+    if let Some(value) = value {
+        object.insert(key.to_owned(), value.into());
+    }
+}
+
+pub(super) fn object(value: Value) -> Map<String, Value> {
+    match value {
+        Value::Object(object) => object,
+        _ => Map::new(),
+    }
+}
+
+fn resources(wire: &[mesos::Resource]) -> Resources {
+    Resources::from_wire(wire).unwrap_or_default()
+}
+
+fn role(resources: &Resources) -> String {
+    let role = resources.allocations().into_keys().next().unwrap_or_default();
+    if role.is_empty() { "*".to_owned() } else { role }
+}
+
+fn labels(labels: &Option<mesos::Labels>) -> Option<Value> {
+    labels.as_ref().map(|labels| labels.labels.iter().map(to_json).collect())
+}
+
+fn status(status: &mesos::TaskStatus) -> Value {
+    let mut entry = object(json!({"state": name(status.state), "timestamp": status.timestamp()}));
+    put(&mut entry, "labels", labels(&status.labels));
+    put(&mut entry, "container_status", status.container_status.as_ref().map(to_json));
+    put(&mut entry, "healthy", status.healthy);
+    Value::Object(entry)
+}
+
+fn task(task: &mesos::Task) -> Value {
+    let held = resources(&task.resources);
+    let mut entry = object(json!({
+        "id": task.task_id.value,
+        "name": task.name,
+        "framework_id": task.framework_id.value,
+        "executor_id": task.executor_id.as_ref().map_or("", |id| &id.value),
+        "slave_id": task.slave_id.value,
+        "state": name(task.state),
+        "resources": held.to_object(),
+        "role": role(&held),
+        "statuses": task.statuses.iter().map(status).collect::<Vec<_>>(),
+    }));
+    put(&mut entry, "user", task.user.clone());
+    put(&mut entry, "labels", labels(&task.labels));
+    put(&mut entry, "discovery", task.discovery.as_ref().map(to_json));
+    put(&mut entry, "container", task.container.as_ref().map(to_json));
+    put(&mut entry, "health_check", task.health_check.as_ref().map(to_json));
+    Value::Object(entry)
+}
+
+fn queued_task(task: &mesos::TaskInfo) -> Value {
+    let held = resources(&task.resources);
+    let mut entry = object(json!({
+        "id": task.task_id.value,
+        "name": task.name,
+        "slave_id": task.slave_id.value,
+        "resources": held.to_object(),
+        "role": role(&held),
+    }));
+    put(&mut entry, "command", task.command.as_ref().map(to_json));
+    let executor = task.executor.as_ref().map(|executor| executor.executor_id.value.clone());
+    put(&mut entry, "executor_id", executor);
+    put(&mut entry, "discovery", task.discovery.as_ref().map(to_json));
+    Value::Object(entry)
+}
+
+fn executor(executor: &Executor) -> Value {
+    let mut entry = object(json!({
+        "id": executor.id.as_str(),
+        "name": executor.info.name(),
+        "source": executor.info.source(),
+        "container": executor.container.as_str(),
+        "directory": executor.directory.display().to_string(),
+        "resources": executor.resources().to_object(),
+    }));
+    let own = resources(&executor.info.resources);
+    put(&mut entry, "role", (!own.is_empty()).then(|| role(&own)));
+    put(&mut entry, "labels", labels(&executor.info.labels));
+    let kind = executor.info.r#type.map(|_| executor.info.r#type().as_str_name());
+    put(&mut entry, "type", kind);
+    let (ended, live): (Vec<_>, Vec<_>) =
+        executor.launched.values().partition(|task| is_terminal(task.state()));
+    entry.insert("tasks".to_owned(), live.into_iter().map(task).collect());
+    entry.insert("queued_tasks".to_owned(), executor.queued.iter().map(queued_task).collect());
+    let completed = executor.completed.iter().chain(ended).map(task).collect();
+    entry.insert("completed_tasks".to_owned(), completed);
+    Value::Object(entry)
+}
+
+pub(super) fn framework(framework: &Framework) -> Value {
+    let info = &framework.info;
+    let mut entry = object(json!({
+        "id": framework.id.as_str(),
+        "name": info.name,
+        "user": info.user,
+        "failover_timeout": info.failover_timeout(),
+        "checkpoint": info.checkpoint(),
+        "hostname": info.hostname(),
+    }));
+    put(&mut entry, "principal", info.principal.clone());
+    if framework.has(Capability::MultiRole) {
+        entry.insert("roles".to_owned(), info.roles.clone().into());
+    } else {
+        entry.insert("role".to_owned(), info.role().into());
+    }
+    let executors = framework.executors.values().map(executor).collect();
+    entry.insert("executors".to_owned(), executors);
+    let completed = framework.completed.iter().map(executor).collect();
+    entry.insert("completed_executors".to_owned(), completed);
+    Value::Object(entry)
+}

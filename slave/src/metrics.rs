@@ -1,0 +1,63 @@
+//! The slave's gauges.
+
+use libprocess::Ctx;
+use protos::mesos::TaskState;
+use protos::resources::Resources;
+
+use crate::Slave;
+use crate::registration::Standing;
+use crate::state::ExecutorState;
+
+/// A gauge's name and how its value is read.
+type Gauge = (&'static str, fn(&Slave) -> f64);
+
+pub(crate) fn register(cx: &Ctx<Slave>) {
+    let slave = cx.handle();
+    let gauges: [Gauge; 17] = [
+        ("slave/registered", |s| f64::from(s.registration.standing == Standing::Running)),
+        ("slave/frameworks_active", |s| s.state.frameworks.len() as f64),
+        ("slave/executors_registering", |s| executors(s, ExecutorState::Registering)),
+        ("slave/executors_running", |s| executors(s, ExecutorState::Running)),
+        ("slave/executors_terminating", |s| executors(s, ExecutorState::Terminating)),
+        ("slave/tasks_staging", |s| tasks(s, TaskState::TaskStaging)),
+        ("slave/tasks_starting", |s| tasks(s, TaskState::TaskStarting)),
+        ("slave/tasks_running", |s| tasks(s, TaskState::TaskRunning)),
+        ("slave/tasks_killing", |s| tasks(s, TaskState::TaskKilling)),
+        ("slave/cpus_total", |s| s.state.config.resources.cpus()),
+        ("slave/cpus_used", |s| used(s).cpus()),
+        ("slave/mem_total", |s| s.state.config.resources.mem()),
+        ("slave/mem_used", |s| used(s).mem()),
+        ("slave/disk_total", |s| s.state.config.resources.disk()),
+        ("slave/disk_used", |s| used(s).disk()),
+        ("slave/gpus_total", |s| s.state.config.resources.gpus()),
+        ("slave/gpus_used", |s| used(s).gpus()),
+    ];
+    for (name, value) in gauges {
+        cx.node().metrics().gauge(name, &slave, value);
+    }
+    let uptime = |s: &Slave, now: libprocess::Time| now.since(s.state.started).as_secs_f64();
+    cx.node().metrics().gauge_at("slave/uptime_secs", &slave, uptime);
+}
+
+fn executors(slave: &Slave, state: ExecutorState) -> f64 {
+    let all = slave.state.frameworks.values().flat_map(|framework| framework.executors.values());
+    all.filter(|executor| executor.state == state).count() as f64
+}
+
+fn tasks(slave: &Slave, state: TaskState) -> f64 {
+    let all = slave.state.frameworks.values().flat_map(|framework| framework.executors.values());
+    let launched = all.clone().flat_map(|executor| executor.launched.values());
+    let launched = launched.filter(|task| task.state() == state).count();
+    let queued: usize = match state {
+        TaskState::TaskStaging => all.map(|executor| executor.queued.len()).sum(),
+        _ => 0,
+    };
+    (launched + queued) as f64
+}
+
+/// What executors and their tasks hold.
+pub(crate) fn used(slave: &Slave) -> Resources {
+    let all = slave.state.frameworks.values().flat_map(|framework| framework.executors.values());
+    let live = all.filter(|executor| executor.state != ExecutorState::Terminated);
+    live.map(|executor| executor.resources()).sum()
+}

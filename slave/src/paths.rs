@@ -1,0 +1,82 @@
+//! Where things lie below the working directory.
+
+use std::path::{Path, PathBuf};
+
+use protos::ids::{ContainerId, ExecutorId, FrameworkId, SlaveId, TaskId};
+
+/// The sandbox of one run of an executor.
+pub fn sandbox(
+    work_dir: &Path,
+    slave: &SlaveId,
+    framework: &FrameworkId,
+    executor: &ExecutorId,
+    container: &ContainerId,
+) -> PathBuf {
+    runs(work_dir, slave, framework, executor).join(container.as_str())
+}
+
+/// The runs of an executor.
+pub fn runs(
+    work_dir: &Path,
+    slave: &SlaveId,
+    framework: &FrameworkId,
+    executor: &ExecutorId,
+) -> PathBuf {
+    executor_dir(&work_dir.join("slaves").join(slave.as_str()), framework, executor).join("runs")
+}
+
+/// Where slaves' checkpoints lie.
+pub fn meta_slaves(work_dir: &Path) -> PathBuf {
+    work_dir.join("meta/slaves")
+}
+
+/// The link to the newest slave's checkpoints.
+pub fn latest_slave(work_dir: &Path) -> PathBuf {
+    meta_slaves(work_dir).join("latest")
+}
+
+/// One slave's checkpoints.
+pub fn meta_slave(work_dir: &Path, slave: &SlaveId) -> PathBuf {
+    meta_slaves(work_dir).join(slave.as_str())
+}
+
+/// What the slave tells of itself.
+pub fn slave_info(work_dir: &Path, slave: &SlaveId) -> PathBuf {
+    meta_slave(work_dir, slave).join("slave.info")
+}
+
+/// A framework's checkpoints.
+pub fn meta_framework(work_dir: &Path, slave: &SlaveId, framework: &FrameworkId) -> PathBuf {
+    meta_slave(work_dir, slave).join("frameworks").join(framework.as_str())
+}
+
+/// An executor's checkpoints.
+pub fn meta_executor(
+    work_dir: &Path,
+    slave: &SlaveId,
+    framework: &FrameworkId,
+    executor: &ExecutorId,
+) -> PathBuf {
+    executor_dir(&meta_slave(work_dir, slave), framework, executor)
+}
+
+/// The checkpoints of one run of an executor.
+pub fn meta_run(
+    work_dir: &Path,
+    slave: &SlaveId,
+    framework: &FrameworkId,
+    executor: &ExecutorId,
+    container: &ContainerId,
+) -> PathBuf {
+    meta_executor(work_dir, slave, framework, executor).join("runs").join(container.as_str())
+}
+
+/// A task's checkpoints below its run.
+pub fn task_dir(meta_run: &Path, task: &TaskId) -> PathBuf {
+    meta_run.join("tasks").join(task.as_str())
+}
+
+fn executor_dir(slave_dir: &Path, framework: &FrameworkId, executor: &ExecutorId) -> PathBuf {
+    let framework = slave_dir.join("frameworks").join(framework.as_str());
+    framework.join("executors").join(executor.as_str())
+}

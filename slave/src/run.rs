@@ -1,0 +1,158 @@
+//! What the binaries do: read flags, start a node with a slave on it, wait for a signal.
+
+use std::process::ExitCode;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use coordination::url::MasterUrl;
+use coordination::{Detector, Leader, StandaloneDetector};
+use futures::channel::oneshot;
+use libprocess::flags::{Loader, process_environment};
+use libprocess::{Handle, Node, NodeConfig, real};
+use protos::duration;
+
+use crate::containerizer::{self, ContainerizerOptions};
+use crate::flags::Flags;
+use crate::{Config, Slave, VERSION};
+
+/// Runs a slave until SIGINT, SIGTERM, or until it must end; the arguments are those after the
+/// program's name.
+pub fn run(program: &str, args: impl IntoIterator<Item = String>) -> ExitCode {
+    let loader = Loader::new(program)
+        .environment("MESOS_", process_environment())
+        .normalise::<std::time::Duration>(|text| {
+        duration::parse(text).ok().map(duration::print)
+    });
+    let loaded = match loader.load::<Flags>(args) {
+        Ok(loaded) => loaded,
+        Err(error) => return error.report(program),
+    };
+    let flags = loaded.flags;
+    if flags.version {
+        println!("mesos {VERSION}");
+        return ExitCode::SUCCESS;
+    }
+    let config = match flags.config(hostname(&flags), loaded.effective) {
+        Ok(config) => config,
+        Err(reason) => return fail(program, &reason),
+    };
+    let detector = match detector(flags.master.as_deref()) {
+        Ok(detector) => detector,
+        Err(reason) => return fail(program, &reason),
+    };
+    let (log, _guard) = match flags.logging.logger(program) {
+        Ok(logger) => logger,
+        Err(error) => return fail(program, &error.to_string()),
+    };
+    for warning in &loaded.warnings {
+        slog::warn!(log, "{}", warning);
+    }
+    real::run(async {
+        let (config, ended) = with_exit(config);
+        let slave = match start_node(&flags, config, detector, log.clone()).await {
+            Ok(slave) => slave,
+            Err(error) => return fail(program, &error.to_string()),
+        };
+        slog::info!(log, "slave is listening"; "pid" => %slave.pid());
+        tokio::select! {
+            signal = real::stop_signal() => {
+                slog::info!(log, "slave stops"; "signal" => signal);
+                ExitCode::SUCCESS
+            }
+            reason = ended => fail(program, &reason.unwrap_or_default()),
+        }
+    })
+}
+
+/// Lets the slave's own end be waited for.
+fn with_exit(config: Config) -> (Config, oneshot::Receiver<String>) {
+    let (sender, ended) = oneshot::channel();
+    let sender = Mutex::new(Some(sender));
+    let on_exit = Arc::new(move |_, reason| {
+        let sender = sender.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(sender) = sender {
+            // Who waited may have stopped by itself.
+            let _ = sender.send(reason);
+        }
+    });
+    (Config { on_exit, ..config }, ended)
+}
+
+fn detector(master: Option<&str>) -> Result<Arc<dyn Detector>, String> {
+    let master = master.ok_or("flag 'master' is required")?;
+    match master.parse::<MasterUrl>().map_err(|error| format!("flag 'master': {error}"))? {
+        MasterUrl::Standalone(pid) => Ok(Arc::new(StandaloneDetector::new(Some(Leader::of(pid))))),
+        MasterUrl::ZooKeeper(url) => {
+            Err(format!("flag 'master': {url}: election by ZooKeeper is not available yet"))
+        }
+    }
+}
+
+async fn start_node(
+    flags: &Flags,
+    config: Config,
+    detector: Arc<dyn Detector>,
+    log: slog::Logger,
+) -> Result<Handle<Slave>, Box<dyn std::error::Error>> {
+    let node = real::Config {
+        ip: flags.ip,
+        port: flags.port,
+        advertise_ip: flags.advertise_ip,
+        advertise_port: flags.advertise_port,
+        node: node_config(log),
+        ..real::Config::default()
+    };
+    let node = real::start(node.from_env(environment_but_bind)?).await?;
+    let options = ContainerizerOptions {
+        isolation: flags.isolation.clone(),
+        fetcher: config.helpers.fetcher.clone(),
+        frameworks_home: flags.frameworks_home.clone(),
+    };
+    start_with(&node, config, options, detector)
+}
+
+/// Starts a slave with its containerizer on a node.
+///
+/// # Errors
+/// When the isolation cannot be served.
+pub fn start_with(
+    node: &Node,
+    config: Config,
+    options: ContainerizerOptions,
+    detector: Arc<dyn Detector>,
+) -> Result<Handle<Slave>, Box<dyn std::error::Error>> {
+    let containerizer = containerizer::start(node, options)?;
+    Ok(crate::start(node, config, containerizer, detector))
+}
+
+/// What a node that hosts a slave must know.
+pub fn node_config(log: slog::Logger) -> NodeConfig {
+    NodeConfig {
+        delegate: Some("slave(1)".to_owned()),
+        schema: protos::required::schema_check,
+        version: serde_json::json!({
+            "build_date": "", "build_time": 0, "build_user": "", "version": VERSION,
+        }),
+        log,
+    }
+}
+
+/// Flags decide where to listen; the rest of `LIBPROCESS_*` counts.
+fn environment_but_bind(name: &str) -> Option<String> {
+    let bind = ["LIBPROCESS_IP", "LIBPROCESS_PORT"].contains(&name);
+    if bind { None } else { std::env::var(name).ok() }
+}
+
+fn hostname(flags: &Flags) -> String {
+    if let Some(hostname) = &flags.hostname {
+        return hostname.clone();
+    }
+    if !flags.hostname_lookup {
+        return flags.advertise_ip.unwrap_or(flags.ip).to_string();
+    }
+    nix::unistd::gethostname().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+fn fail(program: &str, reason: &str) -> ExitCode {
+    eprintln!("{program}: {reason}");
+    ExitCode::FAILURE
+}

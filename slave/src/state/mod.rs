@@ -1,0 +1,97 @@
+//! What a slave knows, in parts with invariants of their own.
+
+mod executor;
+mod framework;
+
+use std::collections::{BTreeMap, VecDeque};
+
+use libprocess::{Pid, Time};
+use protos::ids::{ExecutorId, FrameworkId, SlaveId, TaskId};
+use protos::mesos;
+
+use crate::Config;
+
+pub(crate) use executor::{Cause, Executor, ExecutorState};
+pub(crate) use framework::Framework;
+
+/// Completed frameworks kept for display.
+const KEEP_FRAMEWORKS: usize = 50;
+
+/// The parts together.
+pub(crate) struct State {
+    pub(crate) config: Config,
+    pub(crate) pid: Pid,
+    pub(crate) started: Time,
+    /// What the master is told of this slave; with an id once it has one.
+    pub(crate) info: mesos::SlaveInfo,
+    /// The master that this slave takes orders from; none while there is none.
+    pub(crate) master: Option<Pid>,
+    pub(crate) frameworks: BTreeMap<FrameworkId, Framework>,
+    pub(crate) completed: VecDeque<Framework>,
+}
+
+impl State {
+    pub(crate) fn new(config: Config, pid: Pid, now: Time) -> Self {
+        let info = mesos::SlaveInfo {
+            hostname: config.hostname.clone(),
+            resources: config.resources.to_wire(),
+            attributes: config.attributes.clone(),
+            id: None,
+            checkpoint: Some(true),
+            port: Some(i32::from(pid.address().port())),
+            domain: None,
+        };
+        Self {
+            config,
+            pid,
+            started: now,
+            info,
+            master: None,
+            frameworks: BTreeMap::new(),
+            completed: VecDeque::new(),
+        }
+    }
+
+    /// The slave's id; empty before its first registration.
+    pub(crate) fn id(&self) -> SlaveId {
+        self.info.id.as_ref().map_or_else(|| SlaveId::new(""), SlaveId::from)
+    }
+
+    pub(crate) fn executor_mut(
+        &mut self,
+        framework: &FrameworkId,
+        executor: &ExecutorId,
+    ) -> Option<&mut Executor> {
+        self.frameworks.get_mut(framework)?.executors.get_mut(executor)
+    }
+
+    pub(crate) fn executor(
+        &self,
+        framework: &FrameworkId,
+        executor: &ExecutorId,
+    ) -> Option<&Executor> {
+        self.frameworks.get(framework)?.executors.get(executor)
+    }
+
+    /// The executor that has the task, in whatever state.
+    pub(crate) fn executor_of(
+        &mut self,
+        framework: &FrameworkId,
+        task: &TaskId,
+    ) -> Option<&mut Executor> {
+        let framework = self.frameworks.get_mut(framework)?;
+        framework.executors.values_mut().find(|executor| executor.has(task))
+    }
+
+    /// Drops a framework that has nothing left, and remembers it.
+    pub(crate) fn forget_if_idle(&mut self, id: &FrameworkId) -> bool {
+        let idle = self.frameworks.get(id).is_some_and(|framework| framework.executors.is_empty());
+        if idle && let Some(framework) = self.frameworks.remove(id) {
+            self.completed.push_back(framework);
+            while self.completed.len() > KEEP_FRAMEWORKS {
+                self.completed.pop_front();
+            }
+        }
+        idle
+    }
+}

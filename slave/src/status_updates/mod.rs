@@ -1,0 +1,8 @@
+//! Streams of status updates: each update is on disk before it is sent, and is sent again until its
+//! acknowledgement is on disk (invariant I3).
+
+mod actor;
+mod stream;
+
+pub use actor::{Forward, StatusUpdateManager};
+pub use stream::{Acknowledged, Stream};
