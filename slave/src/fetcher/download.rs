@@ -61,10 +61,9 @@ fn get(url: &str, to: &Path) -> io::Result<Option<String>> {
     let mut stream = TcpStream::connect(address)?;
     stream.set_read_timeout(Some(STALL))?;
     stream.set_write_timeout(Some(STALL))?;
-    write!(
-        stream,
-        "GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\nAccept: */*\r\n\r\n"
-    )?;
+    let head =
+        format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\nAccept: */*\r\n\r\n");
+    stream.write_all(head.as_bytes())?;
     let mut reader = BufReader::new(stream);
     let status_line = line(&mut reader)?;
     let status: u16 = status_line
