@@ -9,6 +9,7 @@
 //!
 //! # Map
 //! - [`execute`]: the flags, the job they describe, its progress, its output
+//! - [`local`]: a master and slaves in one OS process
 //! - [`resolve`]: the address of a master
 //!
 //! # Example
@@ -24,4 +25,19 @@
 //! ```
 
 pub mod execute;
+pub mod local;
 pub mod resolve;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+/// Runs the slave's helper program that the first argument names, else `main` with all arguments.
+///
+/// Slaves in this OS process start their executors and fetchers as this same binary, so that one
+/// file is all that is needed.
+pub fn helper_or(main: impl FnOnce(Vec<OsString>) -> ExitCode) -> ExitCode {
+    let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
+    let texts: Vec<String> =
+        arguments.iter().map(|argument| argument.to_string_lossy().into_owned()).collect();
+    slave::executor::multicall::run_helper(&texts).unwrap_or_else(|| main(arguments))
+}

@@ -1,5 +1,5 @@
-//! `mesos-execute`: see `cli::execute`.
+//! `mesos-execute`: see `cli::execute`. Serves as its own slave's helper programs, too.
 
 fn main() -> std::process::ExitCode {
-    cli::execute::main::main(std::env::args_os().skip(1))
+    cli::helper_or(cli::execute::main::main)
 }

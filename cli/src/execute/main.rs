@@ -1,17 +1,20 @@
 //! What the binary does: flags, a node, a master to talk to.
 
 use std::net::Ipv4Addr;
+use std::pin::pin;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use coordination::url::{MasterUrl, UrlError};
 use coordination::{Detector, Leader, StandaloneDetector};
+use futures::future::Either;
 use libprocess::flags::Loader;
-use libprocess::{Node, NodeConfig, real};
+use libprocess::{Node, NodeConfig, Pid, real};
 
 use super::flags::Flags;
 use super::job::{Job, JobError};
-use super::run;
+use super::run::{self, Sandboxes};
+use crate::local::cluster::{Cluster, ClusterError, Settings};
 
 /// Why the tool gave up.
 #[derive(Debug, thiserror::Error)]
@@ -22,8 +25,12 @@ enum MainError {
     Url(#[from] UrlError),
     #[error("masters in ZooKeeper are not supported yet: give --master=host:port")]
     ZooKeeper,
+    #[error("cannot start the cluster: {0}")]
+    Cluster(#[from] ClusterError),
     #[error(transparent)]
     Start(#[from] real::StartError),
+    #[error("stopped by {0}")]
+    Signal(&'static str),
     #[error(transparent)]
     Run(#[from] run::ExecuteError),
 }
@@ -71,14 +78,46 @@ async fn execute(flags: &Flags, log: slog::Logger) -> Result<(), MainError> {
     let mut job = Job::from_flags(flags, &user)?;
     let hostname = nix::unistd::gethostname().unwrap_or_default();
     job.framework.hostname = Some(hostname.to_string_lossy().into_owned());
+    if flags.local {
+        if flags.master.is_some() {
+            return Err(JobError::Either("local", "master").into());
+        }
+        return execute_locally(job, log).await;
+    }
     let master = flags.master.as_deref().ok_or(JobError::Missing("master"))?;
     let master = match master.parse()? {
         MasterUrl::Standalone(pid) => pid,
         MasterUrl::ZooKeeper(_) => return Err(MainError::ZooKeeper),
     };
     let node = client_node(*master.address().ip(), log).await?;
-    let detector = StandaloneDetector::new(Some(Leader::of(master)));
-    Ok(run::run(&node, Arc::new(detector) as Arc<dyn Detector>, job, None).await?)
+    Ok(run::run(&node, detector(master), job, None).await?)
+}
+
+/// Runs a job on a cluster that lives as long as the job does.
+async fn execute_locally(job: Job, log: slog::Logger) -> Result<(), MainError> {
+    let work_dir =
+        std::env::temp_dir().join(format!("mesos-execute-{}", libprocess::Uuid::new_v4()));
+    let settings = Settings::small(work_dir.clone(), log.clone());
+    let cluster = Cluster::start(settings).await?;
+    let master = cluster.master().pid("master");
+    let sandboxes = cluster.slaves().next().map(|(_, directory)| Sandboxes(directory.to_owned()));
+    let node = client_node(Ipv4Addr::LOCALHOST, log.clone()).await?;
+    let job = run::run(&node, detector(master), job, sandboxes);
+    let signal = real::stop_signal();
+    // Without this the cluster's files would stay behind.
+    let result = match futures::future::select(pin!(job), pin!(signal)).await {
+        Either::Left((result, _)) => result.map_err(MainError::from),
+        Either::Right((signal, _)) => Err(MainError::Signal(signal)),
+    };
+    cluster.stop().await;
+    if let Err(error) = std::fs::remove_dir_all(&work_dir) {
+        slog::warn!(log, "cannot remove the cluster's files"; "path" => %work_dir.display(), "reason" => %error);
+    }
+    result
+}
+
+fn detector(master: Pid) -> Arc<dyn Detector> {
+    Arc::new(StandaloneDetector::new(Some(Leader::of(master))))
 }
 
 /// A node that a master at `peer` can reach: on the loopback if the master is there.

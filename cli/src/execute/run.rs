@@ -10,7 +10,7 @@ use futures::channel::mpsc::{UnboundedReceiver, UnboundedSender, unbounded};
 use futures::future::BoxFuture;
 use futures::stream::{FuturesUnordered, StreamExt};
 use libprocess::Node;
-use protos::ids::FrameworkId;
+use protos::ids::{ExecutorId, FrameworkId, SlaveId};
 use protos::mesos::{MasterInfo, Offer, TaskInfo, TaskStatus};
 
 use super::job::Job;
@@ -68,17 +68,12 @@ impl Scheduler for Relay {
 pub struct Sandboxes(pub PathBuf);
 
 impl Sandboxes {
-    fn stdout(&self, framework: &FrameworkId, task: &TaskInfo) -> PathBuf {
+    fn of(&self, framework: &FrameworkId, task: &TaskInfo) -> PathBuf {
         let executor = task.executor.as_ref();
         let executor = executor.map_or(&task.task_id.value, |executor| &executor.executor_id.value);
-        self.0
-            .join("slaves")
-            .join(&task.slave_id.value)
-            .join("frameworks")
-            .join(framework.as_str())
-            .join("executors")
-            .join(executor)
-            .join("runs/latest/stdout")
+        let slave = SlaveId::from(&task.slave_id);
+        slave::paths::runs(&self.0, &slave, framework, &ExecutorId::new(executor.as_str()))
+            .join("latest")
     }
 }
 
@@ -89,7 +84,8 @@ struct Loop {
     job: Job,
     framework: Option<FrameworkId>,
     sandboxes: Option<Sandboxes>,
-    tail: Option<Tail>,
+    /// The task's standard output and error.
+    tails: Option<(Tail, Tail)>,
     timers: FuturesUnordered<BoxFuture<'static, Event>>,
 }
 
@@ -113,7 +109,7 @@ pub async fn run(
         job,
         framework: None,
         sandboxes,
-        tail: None,
+        tails: None,
         timers: FuturesUnordered::new(),
     };
     let result = work.until_end(receiver).await;
@@ -170,7 +166,10 @@ impl Loop {
             Action::Print(text) => println!("{text}"),
             Action::Launch(offer, task) => {
                 if let (Some(sandboxes), Some(framework)) = (&self.sandboxes, &self.framework) {
-                    self.tail = Some(Tail::new(sandboxes.stdout(framework, &task)));
+                    let sandbox = sandboxes.of(framework, &task);
+                    let tails =
+                        (Tail::new(sandbox.join("stdout")), Tail::new(sandbox.join("stderr")));
+                    self.tails = Some(tails);
                     self.timer(TAIL_INTERVAL, Event::Look);
                 }
                 self.driver.launch_tasks(vec![offer], vec![*task], None);
@@ -195,12 +194,17 @@ impl Loop {
         }));
     }
 
+    /// Shows what the task wrote since the last look.
     fn look(&mut self) {
-        if let Some(tail) = &mut self.tail
-            && let Err(error) = tail.copy_to(&mut std::io::stdout())
-        {
+        let Some((stdout, stderr)) = &mut self.tails else {
+            return;
+        };
+        let copied = stdout
+            .copy_to(&mut std::io::stdout())
+            .and_then(|()| stderr.copy_to(&mut std::io::stderr()));
+        if let Err(error) = copied {
             slog::warn!(self.node.log(), "cannot show the task's output"; "reason" => %error);
-            self.tail = None;
+            self.tails = None;
         }
     }
 }

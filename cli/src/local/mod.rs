@@ -1,0 +1,5 @@
+//! `mesos-local`: a whole cluster in one OS process.
+
+pub mod cluster;
+pub mod flags;
+pub mod main;
