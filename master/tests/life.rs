@@ -152,7 +152,7 @@ impl Setup {
     }
 
     fn state(&mut self) -> serde_json::Value {
-        let response = self.world.http(&self.node.clone(), "GET", "/state");
+        let response = self.world.http(self.node.clone(), "GET", "/state");
         match &response.body {
             libprocess::http::Body::Bytes(bytes) => serde_json::from_slice(bytes).unwrap(),
             _ => panic!("a body of bytes was expected"),
