@@ -5,7 +5,7 @@ use bytes::Bytes;
 use crate::ids::{ExecutorId, FrameworkId, SlaveId, TaskId};
 use crate::mesos::internal::StatusUpdate;
 use crate::mesos::task_status::{Reason, Source};
-use crate::mesos::{TaskState, TaskStatus};
+use crate::mesos::{TaskState, TaskStatus, TimeInfo};
 
 /// A status under construction.
 #[derive(Debug, Clone)]
@@ -54,6 +54,15 @@ impl Builder {
     #[must_use]
     pub fn executor(mut self, executor: &ExecutorId) -> Self {
         self.0.executor_id = Some(executor.wire());
+        self
+    }
+
+    /// Since when the task has been unreachable, in nanoseconds since the epoch
+    /// (`TaskStatus.unreachable_time`).
+    #[must_use]
+    pub fn unreachable_since(mut self, nanoseconds: u64) -> Self {
+        let nanoseconds = i64::try_from(nanoseconds).unwrap_or(i64::MAX);
+        self.0.unreachable_time = Some(TimeInfo { nanoseconds });
         self
     }
 

@@ -21,6 +21,11 @@ pub(crate) fn offer(
     let (mut offers, mut pids) = (Vec::new(), Vec::new());
     for (role, by_slave) in allocation {
         for (slave_id, resources) in by_slave {
+            if is_given_twice(state, &slave_id, &resources) {
+                // Not given back: the allocator forgot it when it started over with the slave.
+                fx.refuse(format!("allocation on slave {slave_id}: {resources} are not free"));
+                continue;
+            }
             match make(state, framework_id, &slave_id, &role, resources.clone()) {
                 Some((offer, pid)) => {
                     let id = OfferId::from(&offer.id);
@@ -39,6 +44,16 @@ pub(crate) fn offer(
     {
         fx.send(&framework.pid, &ResourceOffersMessage { offers, pids });
     }
+}
+
+/// On a slave that the allocator started over with, an allocation must fit what is free.
+fn is_given_twice(state: &State, id: &SlaveId, resources: &Resources) -> bool {
+    let Some(slave) = state.slaves.get(id).filter(|slave| slave.restarted) else { return false };
+    let mut free = slave.total.minus(&state.offers.held_on(id).unallocated());
+    for framework in state.frameworks.iter() {
+        free = free.minus(&framework.used_on(id).unallocated());
+    }
+    !free.contains(&resources.unallocated())
 }
 
 fn make(
@@ -150,6 +165,18 @@ mod tests {
             assert_eq!(recovered(&fx), [("cpus:1".to_owned(), 0)]);
             assert_eq!((fx.0.len(), state.offers.len()), (1, 0));
         }
+    }
+
+    #[test]
+    fn offer_of_what_was_given_before_the_allocator_started_over_is_not_made_twice() {
+        let mut state = cluster();
+        state.slaves.get_mut(&s()).unwrap().restarted = true;
+        running(&mut state, "t");
+        offered(&mut state, "cpus:2");
+        let allocation: Allocation =
+            [("*".to_owned(), [(s(), resources("cpus:2").allocated_to("*"))].into())].into();
+        let fx = decide(&mut state, |state, fx| offer(state, &f(), allocation, fx));
+        assert_eq!((refusals(&fx).len(), fx.0.len(), state.offers.len()), (1, 1, 1));
     }
 
     #[test]

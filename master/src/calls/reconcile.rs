@@ -75,6 +75,9 @@ fn tell_unknown(state: &State, framework: &Framework, query: &Query, now: Time, 
         .message(message);
     if let Some(slave) = slave {
         answer = answer.slave(slave);
+        if let Some(since) = state.slaves.unreachable_since(slave) {
+            answer = answer.unreachable_since(since.as_nanos());
+        }
     }
     tell(framework, answer, fx);
 }

@@ -151,11 +151,14 @@ fn end_tasks(
     for task_id in framework.tasks.on_slave(slave) {
         let Some(task) = framework.tasks.get_mut(&task_id) else { continue };
         let over = is_terminal(task.state());
-        let told = status::of(&task_id, end, now.as_secs_f64())
+        let mut told = status::of(&task_id, end, now.as_secs_f64())
             .source(Source::Master)
             .reason(ending.reason)
             .slave(slave)
             .message(ending.message);
+        if ending.may_return {
+            told = told.unreachable_since(now.as_nanos());
+        }
         if !over {
             let freed = std::mem::take(&mut task.resources);
             task.update(&told.clone().build(), None, end);

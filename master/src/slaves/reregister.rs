@@ -114,6 +114,7 @@ fn reconnect(
     slave.total = total.clone();
     slave.info = message.slave.clone();
     let spec = slave.spec();
+    slave.restarted |= adopted.news;
     let kills = std::mem::take(&mut slave.pending_kills);
     fx.push(Effect::Link(from.clone()));
     let reconciliations = missing(state, id, &message, now);
@@ -152,6 +153,7 @@ pub(crate) fn readmitted(
     slave.capabilities = message.agent_capabilities.clone();
     slave.resource_version = message.resource_version_uuid.clone();
     slave.reregistered = Some(now);
+    slave.restarted = state.slaves.unreachable_since(&id).is_some();
     let (spec, total) = (slave.spec(), slave.total.clone());
     state.slaves.add(slave);
     let adopted = adopt(state, &id, &message, now, fx);

@@ -9,6 +9,7 @@ use protos::mesos::internal::{
 use protos::resources::Resources;
 use protos::task_state;
 
+use crate::calls::offers::rescind;
 use crate::effects::{AllocatorCall, Effects};
 use crate::state::State;
 
@@ -122,6 +123,12 @@ pub(crate) fn update_slave(
         Ok(revocable) => {
             let total = slave.total.non_revocable().plus(&revocable.revocable());
             slave.total = total.clone();
+            let stale = state.offers.of_slave(&id).into_iter().filter(|offer| {
+                state.offers.get(offer).is_some_and(|o| !o.resources.revocable().is_empty())
+            });
+            for offer in stale.collect::<Vec<_>>() {
+                rescind(state, &offer, true, fx);
+            }
             fx.allocator(AllocatorCall::UpdateSlave(id, total));
         }
     }

@@ -27,6 +27,9 @@ pub(crate) struct Slave {
     /// Counts disconnections, so that an old reminder is recognised.
     pub(crate) epoch: u64,
     pub(crate) total: Resources,
+    /// The allocator started over with it: what it had given before may still be on its way here,
+    /// and given a second time.
+    pub(crate) restarted: bool,
     /// Kills that could not be sent while it was disconnected.
     pub(crate) pending_kills: BTreeSet<(FrameworkId, TaskId)>,
 }
@@ -49,6 +52,7 @@ impl Slave {
             active: true,
             epoch: 0,
             total,
+            restarted: false,
             pending_kills: BTreeSet::new(),
         }
     }
