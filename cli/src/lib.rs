@@ -19,7 +19,7 @@
 //!
 //! let arguments = ["--name=first", "--command=echo hello"];
 //! let flags = Loader::new("mesos-execute").load::<Flags>(arguments)?.flags;
-//! let job = Job::from_flags(&flags, "nobody")?;
+//! let job = Job::from_flags(&flags)?;
 //! assert_eq!(job.resources.cpus(), 1.0);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```

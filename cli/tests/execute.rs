@@ -95,7 +95,7 @@ fn execute(states: Vec<TaskState>) -> (Result<(), String>, Vec<String>) {
         let detector = StandaloneDetector::new(Some(Leader::of(master.pid().clone())));
         let arguments = ["--name=n", "--command=c"];
         let flags = Loader::new("mesos-execute").load::<Flags>(arguments).unwrap().flags;
-        let job = Job::from_flags(&flags, "nobody").unwrap();
+        let job = Job::from_flags(&flags).unwrap();
         run::run(&ours, Arc::new(detector), job, None).await.map_err(|error| error.to_string())
     });
     let calls = log.lock().unwrap().clone();

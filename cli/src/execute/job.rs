@@ -56,11 +56,11 @@ impl Job {
         TaskId::from(&self.task.task_id)
     }
 
-    /// Reads a job off the flags; tasks run as `user` unless they say otherwise.
+    /// Reads a job off the flags.
     ///
     /// # Errors
     /// [`JobError`] naming the first flag that is at fault.
-    pub fn from_flags(flags: &Flags, user: &str) -> Result<Self, JobError> {
+    pub fn from_flags(flags: &Flags) -> Result<Self, JobError> {
         refuse_unsupported(flags)?;
         let (task, resources) = match &flags.task {
             Some(text) => whole_task(flags, text)?,
@@ -68,12 +68,7 @@ impl Job {
         };
         protos::ids::validate(&task.task_id.value)
             .map_err(|error| invalid(if flags.task.is_some() { "task" } else { "name" }, error))?;
-        Ok(Self {
-            task,
-            resources,
-            framework: framework(flags, user)?,
-            kill_after: flags.kill_after,
-        })
+        Ok(Self { task, resources, framework: framework(flags)?, kill_after: flags.kill_after })
     }
 }
 
@@ -171,7 +166,7 @@ fn whole_task(flags: &Flags, text: &str) -> Result<(TaskInfo, Resources), JobErr
     Ok((task, resources))
 }
 
-fn framework(flags: &Flags, user: &str) -> Result<FrameworkInfo, JobError> {
+fn framework(flags: &Flags) -> Result<FrameworkInfo, JobError> {
     let listed = flags.framework_capabilities.as_deref().unwrap_or_default();
     let mut kinds = Vec::new();
     for name in listed.split(',').map(str::trim).filter(|name| !name.is_empty()) {
@@ -188,7 +183,6 @@ fn framework(flags: &Flags, user: &str) -> Result<FrameworkInfo, JobError> {
     kinds.sort_unstable();
     kinds.dedup();
     let mut framework = FrameworkInfo {
-        user: user.to_owned(),
         name: "mesos-execute".to_owned(),
         checkpoint: Some(flags.checkpoint),
         ..FrameworkInfo::default()
@@ -211,7 +205,7 @@ mod tests {
 
     fn job(arguments: &[&str]) -> Result<Job, JobError> {
         let loaded = Loader::new("mesos-execute").load::<Flags>(arguments.iter().copied());
-        Job::from_flags(&loaded.unwrap().flags, "nobody")
+        Job::from_flags(&loaded.unwrap().flags)
     }
 
     #[test]
@@ -232,7 +226,7 @@ mod tests {
         assert_eq!(command.environment.as_ref().unwrap().variables[0].name, "A");
         assert_eq!((job.resources.cpus(), job.resources.mem()), (0.5, 32.0));
         assert_eq!(job.kill_after, Some(Duration::from_secs(10)));
-        assert_eq!((job.framework.user.as_str(), job.framework.role()), ("nobody", "*"));
+        assert_eq!(job.framework.role(), "*");
         assert!(job.framework.checkpoint());
     }
 

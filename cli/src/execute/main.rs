@@ -73,11 +73,7 @@ fn quiet_unless_asked(flags: &Flags) -> libprocess::flags::Logging {
 }
 
 async fn execute(flags: &Flags, log: slog::Logger) -> Result<(), MainError> {
-    let user = nix::unistd::User::from_uid(nix::unistd::getuid());
-    let user = user.ok().flatten().map_or_else(|| "root".to_owned(), |user| user.name);
-    let mut job = Job::from_flags(flags, &user)?;
-    let hostname = nix::unistd::gethostname().unwrap_or_default();
-    job.framework.hostname = Some(hostname.to_string_lossy().into_owned());
+    let job = Job::from_flags(flags)?;
     if flags.local {
         if flags.master.is_some() {
             return Err(JobError::Either("local", "master").into());

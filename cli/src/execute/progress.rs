@@ -111,7 +111,7 @@ mod tests {
     fn progress() -> Progress {
         let arguments = ["--name=n", "--command=c", "--resources=cpus:1;mem:128"];
         let loaded = Loader::new("mesos-execute").load::<Flags>(arguments).unwrap();
-        Progress::new(Job::from_flags(&loaded.flags, "nobody").unwrap())
+        Progress::new(Job::from_flags(&loaded.flags).unwrap())
     }
 
     fn offer(id: &str, resources: &str) -> Offer {

@@ -86,8 +86,20 @@ pub struct Config {
 }
 
 impl Config {
-    /// Defaults for a framework and a way to find its master.
-    pub fn new(framework: FrameworkInfo, detector: Arc<dyn Detector>) -> Self {
+    /// Defaults for a framework and a way to find its master. A framework without user or host name
+    /// gets those of this OS process.
+    pub fn new(mut framework: FrameworkInfo, detector: Arc<dyn Detector>) -> Self {
+        use nix::unistd::{User, gethostname, getuid};
+        if framework.user.is_empty()
+            && let Ok(Some(user)) = User::from_uid(getuid())
+        {
+            framework.user = user.name;
+        }
+        if framework.hostname.is_none()
+            && let Ok(name) = gethostname()
+        {
+            framework.hostname = Some(name.to_string_lossy().into_owned());
+        }
         Self {
             framework,
             detector,

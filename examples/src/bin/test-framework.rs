@@ -133,11 +133,7 @@ async fn run(
     };
     let config = real::Config::default().from_env(|name| std::env::var(name).ok())?;
     let node = real::start(config).await?;
-    let framework = FrameworkInfo {
-        user: std::env::var("USER").unwrap_or_default(),
-        name: "Test Framework".to_owned(),
-        ..FrameworkInfo::default()
-    };
+    let framework = FrameworkInfo { name: "Test Framework".to_owned(), ..FrameworkInfo::default() };
     let detector = Arc::new(StandaloneDetector::new(Some(Leader::of(master))));
     let scheduler = TestScheduler::new(executor, tasks)?;
     let driver = SchedulerDriver::start(&node, Config::new(framework, detector), scheduler)?;
