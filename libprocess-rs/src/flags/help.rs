@@ -15,6 +15,8 @@ pub(super) fn render(
     let help = clap::Arg::new("help")
         .long("help")
         .action(clap::ArgAction::SetTrue)
+        // Not under the heading of what a caller flattened last.
+        .help_heading(None::<&str>)
         .help("Print this text and exit");
     let mut command = command
         .disable_help_flag(true)
