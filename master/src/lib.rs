@@ -28,6 +28,8 @@
 //! ```
 
 mod actor;
+#[cfg(test)]
+mod books;
 mod calls;
 mod config;
 pub mod effects;
