@@ -9,5 +9,8 @@
 //!
 //! # Map
 //! - [`sim`]: clusters in virtual time
+//! - [`cluster`]: clusters of real processes on free ports; [`get`]: their endpoints
 
+pub mod cluster;
+pub mod get;
 pub mod sim;

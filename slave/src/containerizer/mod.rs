@@ -1,6 +1,6 @@
 //! What runs containers: the seam between the slave and the host.
 
-mod mesos_containerizer;
+pub mod mesos_containerizer;
 mod states;
 
 use std::collections::BTreeMap;
