@@ -32,6 +32,9 @@ pub(crate) fn subscribe(
     now: Time,
     fx: &mut Effects,
 ) {
+    if !from.is_complete() {
+        return fx.refuse(format!("subscription of '{from}': it cannot be answered"));
+    }
     if let Err(reason) = validate(&call.info, &state.config) {
         return refuse(from, &reason, fx);
     }
@@ -185,6 +188,16 @@ mod tests {
             assert_eq!(greeting.framework_id.value, "M-0000");
             assert_eq!(greeting.master_info.id, "M");
         }
+    }
+
+    #[test]
+    fn sender_without_pid_speaks_for_nobody() {
+        let mut state = cluster();
+        let framework = state.frameworks.get_mut(&f()).unwrap();
+        (framework.pid, framework.recovered) = (Pid::empty(), true);
+        assert!(state.frameworks.authentic(&f(), &Pid::empty()).is_err());
+        let fx = run(&mut state, &Pid::empty(), Some("F"), true);
+        assert_eq!((refusals(&fx).len(), fx.0.len()), (1, 1));
     }
 
     #[test]

@@ -17,6 +17,9 @@ pub(crate) fn register(
     message: RegisterSlaveMessage,
     fx: &mut Effects,
 ) {
+    if !from.is_complete() {
+        return fx.refuse(format!("registration of slave at '{from}': it cannot be answered"));
+    }
     if let Err(reason) = validate(&message.slave, message.version.as_deref()) {
         return fx.refuse(format!("registration of slave at {from}: {reason}"));
     }

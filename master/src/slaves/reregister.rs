@@ -31,6 +31,9 @@ pub(crate) fn reregister(
     fx: &mut Effects,
 ) {
     let refused = |why: &str| format!("re-registration of slave at {from}: {why}");
+    if !from.is_complete() {
+        return fx.refuse(format!("re-registration of slave at '{from}': it cannot be answered"));
+    }
     if let Err(reason) = validate(&message.slave, message.version.as_deref()) {
         return fx.refuse(refused(&reason));
     }

@@ -191,6 +191,8 @@ impl Frameworks {
     /// The framework, provided that the message comes from its scheduler.
     pub(crate) fn authentic(&self, id: &FrameworkId, from: &Pid) -> Result<&Framework, String> {
         match self.registered.get(id) {
+            // Frameworks that only slaves have told of have no PID either.
+            _ if !from.is_complete() => Err(format!("sender '{from}' cannot be answered")),
             None => Err(format!("unknown framework {id}")),
             Some(framework) if framework.pid != *from => {
                 Err(format!("framework {id} is at {}, not at {from}", framework.pid))
