@@ -11,10 +11,12 @@ use libprocess::{Node, NodeConfig, Pid, SpawnError};
 use protos::mesos::FrameworkInfo;
 use protos::resources::Resources;
 use serde_json::Value;
+use slave::containerizer::ContainerizerOptions;
 
 use super::checks::StateWatch;
 use super::jobs::{Jobs, SharedLedger};
 use super::model_slave::ModelSlave;
+use super::programs;
 
 /// What each slave has.
 const SLAVE_RESOURCES: &str = "cpus:4;mem:4096;disk:10240;ports:[31000-32000]";
@@ -71,6 +73,25 @@ fn start_master(node: &Node) {
     let _ = master::start(node, config);
 }
 
+/// Puts a slave on a node: fixed resources, no isolation, no change of user.
+fn real_slave(node: &Node, master: Pid) {
+    let config = slave::Config {
+        hostname: node.address().ip().to_string(),
+        resources: SLAVE_RESOURCES.parse().unwrap_or_default(),
+        switch_user: false,
+        ..Default::default()
+    };
+    let options = ContainerizerOptions {
+        isolation: "filesystem/posix".to_owned(),
+        fetcher: config.helpers.fetcher.clone(),
+        frameworks_home: None,
+    };
+    let detector = Arc::new(StandaloneDetector::new(Some(Leader::of(master))));
+    if let Err(error) = slave::start_with(node, config, options, detector) {
+        libprocess::slog::crit!(node.log(), "cannot start a slave"; "reason" => %error);
+    }
+}
+
 impl Cluster {
     /// A cluster of model slaves.
     ///
@@ -81,6 +102,15 @@ impl Cluster {
             let resources: Resources = SLAVE_RESOURCES.parse().unwrap_or_default();
             let _ = ModelSlave::start(node, master, &resources);
         })
+    }
+
+    /// A cluster of real slaves with real command executors; only the commands are stood in for.
+    ///
+    /// # Errors
+    /// When the framework's driver cannot be started.
+    pub fn of_slaves(world: &mut World, shape: Shape) -> Result<Self, SpawnError> {
+        programs::register(world);
+        Self::start(world, shape, real_slave)
     }
 
     fn start(
@@ -163,6 +193,14 @@ impl Cluster {
         world.run_until_each(PAUSE, limit, |world| self.active_slaves(world) == all)
     }
 
+    /// Breaks every slave's connection to the master, as lost packets do in the end: what a slave
+    /// never heard of is found when it registers again. Without that the protocol does not ask.
+    pub fn break_connections(&self, world: &mut World) {
+        for slave in &self.slaves {
+            world.reset_connections(slave, self.master);
+        }
+    }
+
     /// Lets a cluster without faults come to rest: first all slaves are active and all tasks
     /// finished, where tasks that hang are chased; then the framework keeps every offer, and in the
     /// end holds all that there is: nothing was lost on the way.
@@ -204,7 +242,8 @@ impl Cluster {
         if met.is_err() {
             eprintln!("{what}: {}", self.ledger.open().summary());
             let state = self.state(world);
-            for slave in state["slaves"].as_array().into_iter().flatten() {
+            let slaves = state["slaves"].as_array().into_iter().flatten();
+            for slave in slaves.filter(|slave| slave["offered_resources"] != slave["resources"]) {
                 let [id, pid, active, used, offered] =
                     ["id", "pid", "active", "used_resources", "offered_resources"]
                         .map(|key| &slave[key]);

@@ -4,6 +4,7 @@ mod checks;
 mod cluster;
 mod jobs;
 mod model_slave;
+mod programs;
 mod stand_in;
 
 pub use checks::{StateWatch, problems_of_state};
