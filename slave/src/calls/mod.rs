@@ -7,3 +7,6 @@ pub(crate) mod run_task;
 pub(crate) mod shutdown;
 pub(crate) mod terminated;
 pub(crate) mod updates;
+
+#[cfg(test)]
+mod tests;

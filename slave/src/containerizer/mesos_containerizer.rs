@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::channel::oneshot;
-use futures::future::BoxFuture;
 use isolators::Isolator;
 use libprocess::subprocess::{Child, Command, Ended, Output, Target};
 use libprocess::{Ctx, Handle, Node, Process, Routes};
@@ -15,6 +14,7 @@ use protos::ids::ContainerId;
 use protos::mesos;
 use protos::resources::Resources;
 
+use super::front::Front;
 use super::states::State;
 use super::{ContainerConfig, ContainerError, ContainerFuture, Containerizer, Termination};
 use crate::fetcher::{FetchRequest, Fetcher};
@@ -34,21 +34,21 @@ pub struct ContainerizerOptions {
     pub frameworks_home: Option<String>,
 }
 
-struct Container {
+pub(super) struct Container {
     state: State,
-    resources: Resources,
-    pid: Option<u32>,
+    pub(super) resources: Resources,
+    pub(super) pid: Option<u32>,
     ended: Option<Ended>,
     /// Why the launch failed, if it did.
     failure: Option<String>,
-    waiting: Vec<oneshot::Sender<Termination>>,
+    pub(super) waiting: Vec<oneshot::Sender<Termination>>,
 }
 
 /// The process `mesos-containerizer(1)`.
 pub struct MesosContainerizer {
-    isolators: Vec<Arc<dyn Isolator>>,
+    pub(super) isolators: Vec<Arc<dyn Isolator>>,
     fetcher: Handle<Fetcher>,
-    containers: BTreeMap<ContainerId, Container>,
+    pub(super) containers: BTreeMap<ContainerId, Container>,
 }
 
 impl Process for MesosContainerizer {
@@ -73,7 +73,7 @@ pub fn start(
 
 /// The stages of a launch.
 impl MesosContainerizer {
-    fn launch(
+    pub(super) fn launch(
         &mut self,
         id: ContainerId,
         config: ContainerConfig,
@@ -204,7 +204,7 @@ impl MesosContainerizer {
         self.kill(id, cx);
     }
 
-    fn destroy(&mut self, id: &ContainerId, cx: &mut Ctx<Self>) {
+    pub(super) fn destroy(&mut self, id: &ContainerId, cx: &mut Ctx<Self>) {
         if self.step(id, State::Destroying) {
             // Before the command is started there is nothing to kill: the launch notices.
             self.kill(id, cx);
@@ -245,7 +245,7 @@ impl MesosContainerizer {
         }
     }
 
-    fn usage(
+    pub(super) fn usage(
         &self,
         id: &ContainerId,
         cx: &Ctx<Self>,
@@ -326,109 +326,9 @@ fn command(launch: &Launch) -> Result<Command, String> {
     })
 }
 
-/// The front of the actor.
-struct Front(Handle<MesosContainerizer>);
-
-fn gone(id: &ContainerId, operation: &'static str) -> ContainerError {
-    let reason = "the containerizer is gone".to_owned();
-    ContainerError::Operation { id: id.clone(), operation, reason }
-}
-
-impl Containerizer for Front {
-    fn launch(&self, id: &ContainerId, config: ContainerConfig) -> ContainerFuture<()> {
-        let (sender, receiver) = oneshot::channel();
-        let (launched, id) = (id.clone(), id.clone());
-        self.0.tell(move |this, cx| this.launch(launched, config, sender, cx));
-        Box::pin(async move { receiver.await.unwrap_or_else(|_| Err(gone(&id, "launch"))) })
-    }
-
-    fn update(&self, id: &ContainerId, resources: Resources) -> ContainerFuture<()> {
-        let (updated, id) = (id.clone(), id.clone());
-        let asked = self.0.ask_later(move |this, _| {
-            let isolators = this.isolators.iter();
-            let updates: Vec<_> =
-                isolators.map(|i| i.update(&updated, resources.clone())).collect();
-            let known = this.containers.get_mut(&updated).map(|c| c.resources = resources);
-            async move {
-                known.ok_or_else(|| ContainerError::Unknown(updated.clone()))?;
-                let all = futures::future::try_join_all(updates).await;
-                all.map(drop).map_err(|error| ContainerError::Operation {
-                    id: updated,
-                    operation: "update",
-                    reason: error.to_string(),
-                })
-            }
-        });
-        Box::pin(async move { asked.await.unwrap_or_else(|_| Err(gone(&id, "update"))) })
-    }
-
-    fn usage(&self, id: &ContainerId) -> ContainerFuture<mesos::ResourceStatistics> {
-        let (measured, id) = (id.clone(), id.clone());
-        let asked = self.0.ask_later(move |this, cx| this.usage(&measured, cx));
-        Box::pin(async move { asked.await.unwrap_or_else(|_| Err(gone(&id, "measure"))) })
-    }
-
-    fn status(&self, id: &ContainerId) -> ContainerFuture<mesos::ContainerStatus> {
-        let (asked_for, id) = (id.clone(), id.clone());
-        let asked = self.0.ask(move |this, _| match this.containers.get(&asked_for) {
-            None => Err(ContainerError::Unknown(asked_for)),
-            Some(container) => Ok(mesos::ContainerStatus {
-                container_id: Some(asked_for.wire()),
-                executor_pid: container.pid,
-                ..Default::default()
-            }),
-        });
-        Box::pin(async move { asked.await.unwrap_or_else(|_| Err(gone(&id, "inspect"))) })
-    }
-
-    fn wait(&self, id: &ContainerId) -> BoxFuture<'static, Option<Termination>> {
-        let (sender, receiver) = oneshot::channel();
-        let id = id.clone();
-        self.0.tell(move |this, _| {
-            // Dropping the sender answers None for an unknown container.
-            if let Some(container) = this.containers.get_mut(&id) {
-                container.waiting.push(sender);
-            }
-        });
-        Box::pin(async move { receiver.await.ok() })
-    }
-
-    fn destroy(&self, id: &ContainerId) -> ContainerFuture<()> {
-        let over = self.wait(id);
-        let id = id.clone();
-        self.0.tell(move |this, cx| this.destroy(&id, cx));
-        Box::pin(async move {
-            over.await;
-            Ok(())
-        })
-    }
-
-    fn recover(&self, known: Vec<(ContainerId, u32)>) -> ContainerFuture<()> {
-        let told = self.0.ask_later(move |this, cx| {
-            let ids: Vec<ContainerId> = known.iter().map(|(id, _)| id.clone()).collect();
-            for (id, pid) in known {
-                this.take_over(id, pid, cx);
-            }
-            let isolators = this.isolators.clone();
-            async move {
-                for isolator in isolators {
-                    for id in &ids {
-                        // An isolator that fails here measures nothing of that container.
-                        let _ = isolator.prepare(id, Resources::new()).await;
-                    }
-                }
-            }
-        });
-        Box::pin(async move {
-            let _ = told.await;
-            Ok(())
-        })
-    }
-}
-
 impl MesosContainerizer {
     /// Watches a process that an earlier slave started; it is no child of ours.
-    fn take_over(&mut self, id: ContainerId, pid: u32, cx: &mut Ctx<Self>) {
+    pub(super) fn take_over(&mut self, id: ContainerId, pid: u32, cx: &mut Ctx<Self>) {
         let container = Container {
             state: State::Running,
             resources: Resources::new(),

@@ -1,5 +1,6 @@
 //! What runs containers: the seam between the slave and the host.
 
+mod front;
 pub mod mesos_containerizer;
 mod states;
 

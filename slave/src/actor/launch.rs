@@ -1,0 +1,124 @@
+//! Containers: started for executors, and what their end means.
+
+use libprocess::Ctx;
+use libprocess::disk::DiskError;
+use protos::ids::{ContainerId, ExecutorId, FrameworkId};
+
+use super::Slave;
+use crate::calls::terminated::{self, End};
+use crate::containerizer::{ContainerConfig, ContainerError, Termination};
+use crate::effects::Reminder;
+use crate::{environment, paths};
+
+impl Slave {
+    pub(super) fn launch(
+        &mut self,
+        framework_id: FrameworkId,
+        executor_id: ExecutorId,
+        cx: &mut Ctx<Self>,
+    ) {
+        let slave = self.state.id();
+        let Some(framework) = self.state.frameworks.get(&framework_id) else { return };
+        let Some(executor) = framework.executors.get(&executor_id) else { return };
+        let config = &self.state.config;
+        let command = executor.info.command.clone().unwrap_or_default();
+        let user = command.user.clone().unwrap_or_else(|| framework.info.user.clone());
+        let user = Some(user).filter(|user| config.switch_user && !user.is_empty());
+        let container = executor.container.clone();
+        let run =
+            paths::meta_run(&config.work_dir, &slave, &framework_id, &executor_id, &container);
+        let container_config = ContainerConfig {
+            environment: environment::of(config, cx.pid(), &slave, framework, executor),
+            resources: executor.resources(),
+            executor_info: executor.info.clone(),
+            command,
+            task_info: executor.queued.front().filter(|_| executor.generated).cloned(),
+            directory: executor.directory.clone(),
+            user: user.clone().filter(|_| nix::unistd::geteuid().is_root()),
+            pid_checkpoint: framework.checkpoints().then(|| run.join("pids/forked.pid")),
+        };
+        let runs = paths::runs(&config.work_dir, &slave, &framework_id, &executor_id);
+        let (disk, directory) = (cx.disk(), container_config.directory.clone());
+        if let Some(files) = &self.files {
+            let (real, latest) = (directory.clone(), runs.join("latest"));
+            let short = format!("/frameworks/{framework_id}/executors/{executor_id}/runs/latest");
+            files.tell(move |files, _| {
+                files.attach(&latest.display().to_string(), real.clone());
+                files.attach(&short, real.clone());
+                files.attach(&real.display().to_string(), real);
+            });
+        }
+        let owner = container_config.user.as_deref().and_then(owner);
+        let containerizer = self.containerizer.clone();
+        let id = container.clone();
+        let launched = async move {
+            let prepared = async {
+                disk.create_dir(&directory).await?;
+                if let Some((uid, gid)) = owner {
+                    disk.chown(&directory, uid, gid).await?;
+                }
+                disk.symlink(&directory, &runs.join("latest")).await
+            };
+            let failed = |error: DiskError| ContainerError::Launch {
+                id: id.clone(),
+                reason: error.to_string(),
+            };
+            prepared.await.map_err(failed)?;
+            containerizer.launch(&id, container_config).await
+        };
+        let timeout = self.state.config.executor_registration_timeout;
+        let (f, e, c) = (framework_id.clone(), executor_id.clone(), container.clone());
+        let reminder = Reminder::ExecutorRegistration(f, e, c);
+        cx.after(timeout, move |slave, cx| slave.reminded(reminder, cx));
+        cx.defer(launched, move |slave, launched, cx| {
+            slave.launched(framework_id, executor_id, container, launched, cx);
+        });
+    }
+
+    pub(super) fn launched(
+        &mut self,
+        framework: FrameworkId,
+        executor: ExecutorId,
+        container: ContainerId,
+        launched: Result<(), ContainerError>,
+        cx: &mut Ctx<Self>,
+    ) {
+        match launched {
+            Ok(()) => {
+                let ended = self.containerizer.wait(&container);
+                cx.defer(ended, move |slave, ended, cx| {
+                    let (termination, launch_failed) = (ended.unwrap_or_default(), false);
+                    let end = End { framework, executor, container, termination, launch_failed };
+                    slave.terminated(end, cx);
+                });
+            }
+            Err(error) => {
+                slog::warn!(cx.log(), "launch failed"; "reason" => %error);
+                let message = error.to_string();
+                let termination = Termination { message, ..Termination::default() };
+                let launch_failed = true;
+                let end = End { framework, executor, container, termination, launch_failed };
+                self.terminated(end, cx);
+            }
+        }
+    }
+
+    pub(super) fn terminated(&mut self, end: End, cx: &mut Ctx<Self>) {
+        let now = cx.now();
+        let known = self.state.executor(&end.framework, &end.executor);
+        let tasks = known.map_or(0, |executor| executor.launched.len() + executor.queued.len());
+        let mut uuids = Vec::new();
+        uuids.resize_with(tasks, || cx.uuid().into_bytes());
+        self.decide(cx, |state, fx| {
+            let mut uuids = uuids.into_iter();
+            let uuid = || uuids.next().unwrap_or_default();
+            terminated::terminated(state, &end, now, uuid, fx);
+        });
+    }
+}
+
+/// The user's numeric id and group; none when there is no such user.
+fn owner(user: &str) -> Option<(u32, u32)> {
+    let user = nix::unistd::User::from_name(user).ok()??;
+    Some((user.uid.as_raw(), user.gid.as_raw()))
+}

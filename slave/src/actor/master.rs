@@ -1,0 +1,219 @@
+//! Finding and keeping the master.
+
+use libprocess::{Ctx, Pid};
+use protos::mesos;
+use protos::mesos::internal::*;
+use protos::mesos::slave_info::capability::Type as Capability;
+
+use super::Slave;
+use crate::calls::updates;
+use crate::recovery::{Recovered, is_compatible};
+use crate::registration::Standing;
+use crate::{checkpoint, paths};
+
+impl Slave {
+    pub(super) fn recovered(&mut self, found: Result<Recovered, String>, cx: &mut Ctx<Self>) {
+        let found = match found {
+            Ok(found) => found,
+            Err(reason) => return self.exit(1, format!("recovery failed: {reason}"), cx),
+        };
+        if let Some(then) = found.info {
+            if !is_compatible(&self.state.info, &then) {
+                let directory = paths::meta_slaves(&self.state.config.work_dir);
+                let reason = format!(
+                    "this slave's hostname, resources or attributes differ from those it \
+                     registered with: restore them, or remove {} to start as a new slave",
+                    directory.join("latest").display()
+                );
+                return self.exit(1, reason, cx);
+            }
+            self.state.info.id = then.id;
+            slog::info!(cx.log(), "recovered"; "id" => %self.state.id());
+        }
+        for executor in found.executors {
+            // Their tasks are lost to this slave: it knows them no more.
+            let message = ShutdownExecutorMessage { executor_id: None, framework_id: None };
+            cx.send(&executor, &message);
+        }
+        self.registration.standing = Standing::Disconnected;
+        self.detect(cx);
+    }
+
+    pub(super) fn detect(&mut self, cx: &mut Ctx<Self>) {
+        let detecting = self.detector.detect(self.leader.clone());
+        cx.defer(detecting, |slave, leader, cx| {
+            slave.leader = leader.clone();
+            slave.follow(leader.map(|leader| leader.pid), cx);
+            slave.detect(cx);
+        });
+    }
+
+    /// Turns to a master, or waits for one.
+    pub(super) fn follow(&mut self, master: Option<Pid>, cx: &mut Ctx<Self>) {
+        self.manage(|manager, _| manager.pause());
+        self.state.master = None;
+        if let Some(limit) = self.registration.detected(master) {
+            let epoch = self.registration.epoch;
+            let wait = cx.random_within(limit);
+            cx.after(wait, move |slave, cx| slave.attempt(epoch, cx));
+        }
+    }
+
+    pub(super) fn attempt(&mut self, epoch: u64, cx: &mut Ctx<Self>) {
+        if !self.registration.wants(epoch) {
+            return;
+        }
+        let Some(master) = self.registration.master.clone() else { return };
+        cx.link(&master);
+        if self.state.info.id.is_some() {
+            cx.send(&master, &self.reregister_message());
+        } else {
+            let message = RegisterSlaveMessage {
+                slave: self.state.info.clone(),
+                version: Some(self.state.config.version.clone()),
+                checkpointed_resources: Vec::new(),
+                agent_capabilities: capabilities(),
+                resource_version_uuid: None,
+            };
+            cx.send(&master, &message);
+        }
+        let limit = self.registration.attempted();
+        let wait = cx.random_within(limit);
+        cx.after(wait, move |slave, cx| slave.attempt(epoch, cx));
+    }
+
+    pub(super) fn reregister_message(&self) -> ReregisterSlaveMessage {
+        let frameworks = self.state.frameworks.values();
+        let executors = frameworks.clone().flat_map(|framework| framework.executors.values());
+        let queued = self.state.frameworks.values().flat_map(|framework| {
+            let waiting = framework.executors.values().flat_map(|executor| &executor.queued);
+            waiting.map(|task| mesos::Task {
+                name: task.name.clone(),
+                task_id: task.task_id.clone(),
+                framework_id: framework.id.wire(),
+                slave_id: task.slave_id.clone(),
+                state: mesos::TaskState::TaskStaging.into(),
+                resources: task.resources.clone(),
+                ..Default::default()
+            })
+        });
+        let launched = executors.clone().flat_map(|executor| executor.launched.values().cloned());
+        let known = executors.filter(|executor| {
+            !executor.generated && executor.state != crate::state::ExecutorState::Terminated
+        });
+        ReregisterSlaveMessage {
+            slave: self.state.info.clone(),
+            tasks: launched.chain(queued).collect(),
+            executor_infos: known.map(|executor| executor.info.clone()).collect(),
+            completed_frameworks: Vec::new(),
+            version: Some(self.state.config.version.clone()),
+            checkpointed_resources: Vec::new(),
+            frameworks: frameworks.map(|framework| framework.info.clone()).collect(),
+            agent_capabilities: capabilities(),
+            resource_version_uuid: None,
+        }
+    }
+
+    pub(super) fn registered(&mut self, m: SlaveRegisteredMessage, cx: &mut Ctx<Self>) {
+        if !self.is_from_master(cx, "registration") {
+            return;
+        }
+        let known = self.state.info.id.as_ref().is_some_and(|id| *id != m.slave_id);
+        if known {
+            let (own, given) = (self.state.id(), m.slave_id.value);
+            return self.exit(1, format!("the master calls this slave {given}, not {own}"), cx);
+        }
+        if self.registration.standing == Standing::Running {
+            return;
+        }
+        self.state.info.id = Some(m.slave_id);
+        self.settle(m.connection, cx);
+    }
+
+    pub(super) fn reregistered(&mut self, m: SlaveReregisteredMessage, cx: &mut Ctx<Self>) {
+        if !self.is_from_master(cx, "re-registration") {
+            return;
+        }
+        if self.state.info.id.as_ref() != Some(&m.slave_id) {
+            let (own, given) = (self.state.id(), m.slave_id.value);
+            return self.exit(1, format!("the master calls this slave {given}, not {own}"), cx);
+        }
+        self.settle(m.connection, cx);
+        let now = cx.now();
+        for reconciliation in m.reconciliations {
+            let mut uuids = Vec::new();
+            uuids.resize_with(reconciliation.statuses.len(), || cx.uuid().into_bytes());
+            self.decide(cx, |state, fx| {
+                let mut uuids = uuids.into_iter();
+                let uuid = || uuids.next().unwrap_or_default();
+                updates::reconcile(state, &reconciliation, now, uuid, fx);
+            });
+        }
+    }
+
+    /// The master knows this slave: what had to wait goes on.
+    pub(super) fn settle(&mut self, connection: Option<MasterSlaveConnection>, cx: &mut Ctx<Self>) {
+        let seconds = connection.and_then(|connection| connection.total_ping_timeout_seconds);
+        let timeout = seconds.and_then(protos::duration::from_secs_f64);
+        self.registration.registered(timeout);
+        self.state.master = self.registration.master.clone();
+        let id = self.state.id();
+        slog::info!(cx.log(), "registered"; "id" => %id);
+        let work_dir = &self.state.config.work_dir;
+        let info = checkpoint::encode(&self.state.info);
+        let written = cx.disk().write(&paths::slave_info(work_dir, &id), info);
+        let linked =
+            cx.disk().symlink(&paths::meta_slave(work_dir, &id), &paths::latest_slave(work_dir));
+        cx.defer(async move { written.await.and(linked.await) }, |slave, stored, cx| {
+            if let Err(error) = stored {
+                slave.exit(1, format!("cannot remember this slave's id: {error}"), cx);
+            }
+        });
+        self.manage(|manager, cx| manager.resume(cx));
+        self.watch_pings(cx);
+        if let Some(master) = &self.state.master {
+            let message = UpdateSlaveMessage { slave_id: id.wire(), ..Default::default() };
+            cx.send(master, &message);
+        }
+    }
+
+    pub(super) fn ping(&mut self, m: PingSlaveMessage, cx: &mut Ctx<Self>) {
+        cx.reply(&PongSlaveMessage {});
+        if self.registration.standing != Standing::Running {
+            return;
+        }
+        if m.connected {
+            self.registration.epoch += 1;
+            self.watch_pings(cx);
+        } else {
+            slog::warn!(cx.log(), "the master takes this slave for disconnected");
+            self.follow(self.registration.master.clone(), cx);
+        }
+    }
+
+    pub(super) fn watch_pings(&mut self, cx: &mut Ctx<Self>) {
+        let epoch = self.registration.epoch;
+        cx.after(self.registration.ping_timeout, move |slave, cx| {
+            let silent = slave.registration.epoch == epoch;
+            if silent && slave.registration.standing == Standing::Running {
+                slog::warn!(cx.log(), "the master is silent: registering again");
+                slave.follow(slave.registration.master.clone(), cx);
+            }
+        });
+    }
+
+    pub(super) fn is_from_master(&self, cx: &Ctx<Self>, what: &str) -> bool {
+        let from_master = self.registration.is_master(cx.from());
+        if !from_master {
+            slog::warn!(cx.log(), "ignored: not from the master";
+                "what" => what, "from" => %cx.from());
+        }
+        from_master
+    }
+}
+
+/// What this slave can do, as masters are told.
+fn capabilities() -> Vec<mesos::slave_info::Capability> {
+    let own = [Capability::MultiRole, Capability::HierarchicalRole];
+    own.map(|own| mesos::slave_info::Capability { r#type: Some(own.into()) }).to_vec()
+}

@@ -1,0 +1,91 @@
+//! The process `slave(1)`: takes messages, has them decided, carries the effects out.
+
+mod effects;
+mod launch;
+mod master;
+mod orders;
+
+use std::sync::Arc;
+
+use coordination::{Detector, Leader};
+use libprocess::files::Files;
+use libprocess::{Ctx, Handle, Node, Pid, Process, Routes};
+
+use crate::containerizer::Containerizer;
+use crate::recovery::recover;
+use crate::registration::Registration;
+use crate::state::State;
+use crate::status_updates::StatusUpdateManager;
+use crate::{Config, http, metrics};
+
+/// The slave's actor.
+pub struct Slave {
+    pub(crate) state: State,
+    pub(crate) registration: Registration,
+    pub(crate) containerizer: Arc<dyn Containerizer>,
+    detector: Arc<dyn Detector>,
+    leader: Option<Leader>,
+    updates: Option<Handle<StatusUpdateManager>>,
+    files: Option<Handle<Files>>,
+}
+
+/// Starts a slave on a node, under the next `slave(N)`.
+pub fn start(
+    node: &Node,
+    config: Config,
+    containerizer: Arc<dyn Containerizer>,
+    detector: Arc<dyn Detector>,
+) -> Handle<Slave> {
+    let registration = Registration::new(config.registration_backoff);
+    // The id is known once the process runs: it takes it from its context.
+    let state = State::new(config, Pid::empty(), node.now());
+    let (leader, updates) = (None, None);
+    // A node that hosts several slaves has one process for all their files.
+    let files = node.spawn("files", Files::default()).ok();
+    let slave = Slave { state, registration, containerizer, detector, leader, updates, files };
+    node.spawn_numbered("slave", slave)
+}
+
+impl Process for Slave {
+    fn routes(r: &mut Routes<Self>) {
+        r.on(Self::registered)
+            .on(Self::reregistered)
+            .on(Self::ping)
+            .on(Self::shutdown)
+            .on(Self::run_task)
+            .on(Self::run_task_group)
+            .on(Self::kill_task)
+            .on(Self::shutdown_executor)
+            .on(Self::shutdown_framework)
+            .on(Self::update_framework)
+            .on(Self::framework_message)
+            .on(Self::acknowledge_update)
+            .on(Self::checkpoint_resources)
+            .on(Self::register_executor)
+            .on(Self::reregister_executor)
+            .on(Self::status_update)
+            .on(Self::executor_message);
+        http::routes(r);
+    }
+
+    fn initialize(&mut self, cx: &mut Ctx<Self>) {
+        self.state.pid = cx.pid().clone();
+        self.state.info.port = Some(i32::from(cx.pid().address().port()));
+        let handle = cx.handle();
+        let forward = Arc::new(move |update| {
+            handle.tell(|slave, cx| slave.forward(update, cx));
+        });
+        let manager = StatusUpdateManager::new(forward);
+        self.updates = Some(cx.spawn_numbered("status-update-manager", manager));
+        metrics::register(cx);
+        let work_dir = self.state.config.work_dir.clone();
+        cx.defer(recover(cx.disk(), work_dir), Self::recovered);
+    }
+
+    fn exited(&mut self, pid: &Pid, cx: &mut Ctx<Self>) {
+        if self.registration.is_master(pid) {
+            slog::warn!(cx.log(), "connection to the master broke"; "master" => %pid);
+            self.follow(self.registration.master.clone(), cx);
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! Messages of the master and of executors.
+
+use std::time::Duration;
+
+use libprocess::Ctx;
+use protos::ids::{ContainerId, ExecutorId, FrameworkId, TaskId};
+use protos::mesos::internal::*;
+
+use super::Slave;
+use crate::calls::run_task::Fresh;
+use crate::calls::{executors, kill, messages, run_task, shutdown, updates};
+use crate::effects::Effect;
+use crate::registration::Standing;
+
+/// Orders of the master.
+impl Slave {
+    pub(super) fn shutdown(&mut self, m: ShutdownMessage, cx: &mut Ctx<Self>) {
+        if !self.is_from_master(cx, "shutdown") {
+            return;
+        }
+        self.registration.standing = Standing::Terminating;
+        self.decide(cx, shutdown::shut_down_all);
+        let reason = format!("the master told this slave to shut down: {}", m.message());
+        let grace = self.state.config.executor_shutdown_grace;
+        let wait = if self.state.frameworks.is_empty() { Duration::ZERO } else { grace };
+        cx.after(wait, move |slave, cx| slave.exit(1, reason, cx));
+    }
+
+    pub(super) fn run_task(&mut self, m: RunTaskMessage, cx: &mut Ctx<Self>) {
+        let standing = self.registration.standing == Standing::Running;
+        if !self.is_from_master(cx, "task") || !standing {
+            return;
+        }
+        let fresh = Fresh {
+            container: ContainerId::new(cx.uuid().to_string()),
+            uuid: cx.uuid().into_bytes(),
+            now: cx.now(),
+        };
+        self.decide(cx, |state, fx| run_task::run_task(state, m, &fresh, fx));
+    }
+
+    pub(super) fn run_task_group(&mut self, m: RunTaskGroupMessage, cx: &mut Ctx<Self>) {
+        let tasks = m.task_group.tasks.len();
+        slog::warn!(cx.log(), "task group dropped: it needs an executor of the v1 API";
+            "tasks" => tasks);
+    }
+
+    pub(super) fn kill_task(&mut self, m: KillTaskMessage, cx: &mut Ctx<Self>) {
+        if self.is_from_master(cx, "kill") {
+            let (uuid, now) = (cx.uuid().into_bytes(), cx.now());
+            self.decide(cx, |state, fx| kill::kill(state, &m, uuid, now, fx));
+        }
+    }
+
+    pub(super) fn shutdown_executor(&mut self, m: ShutdownExecutorMessage, cx: &mut Ctx<Self>) {
+        if !self.is_from_master(cx, "shutdown of an executor") {
+            return;
+        }
+        let (framework, executor) =
+            (m.framework_id.unwrap_or_default(), m.executor_id.unwrap_or_default());
+        let (framework, executor) = (FrameworkId::from(framework), ExecutorId::from(executor));
+        self.decide(cx, |state, fx| {
+            shutdown::shut_down_executor(state, &framework, &executor, fx);
+        });
+    }
+
+    pub(super) fn shutdown_framework(&mut self, m: ShutdownFrameworkMessage, cx: &mut Ctx<Self>) {
+        if self.is_from_master(cx, "shutdown of a framework") {
+            let id = FrameworkId::from(m.framework_id);
+            self.decide(cx, |state, fx| shutdown::shut_down_framework(state, &id, fx));
+        }
+    }
+
+    pub(super) fn update_framework(&mut self, m: UpdateFrameworkMessage, cx: &mut Ctx<Self>) {
+        if !self.is_from_master(cx, "update of a framework") {
+            return;
+        }
+        let id = FrameworkId::from(m.framework_id);
+        if let Some(framework) = self.state.frameworks.get_mut(&id) {
+            framework.pid = m.pid.as_deref().and_then(|pid| pid.parse().ok());
+            framework.info = m.framework_info.unwrap_or_else(|| framework.info.clone());
+            // Its scheduler may have missed what was in flight.
+            self.manage(|manager, cx| manager.resume(cx));
+        }
+    }
+
+    pub(super) fn framework_message(&mut self, m: FrameworkToExecutorMessage, cx: &mut Ctx<Self>) {
+        self.decide(cx, |state, fx| messages::to_executor(state, &m, fx));
+    }
+
+    pub(super) fn acknowledge_update(
+        &mut self,
+        m: StatusUpdateAcknowledgementMessage,
+        cx: &mut Ctx<Self>,
+    ) {
+        if self.is_from_master(cx, "acknowledgement") {
+            let (framework, task) = (FrameworkId::from(m.framework_id), TaskId::from(m.task_id));
+            self.carry_out(Effect::Acknowledge(framework, task, m.uuid), cx);
+        }
+    }
+
+    pub(super) fn checkpoint_resources(
+        &mut self,
+        m: CheckpointResourcesMessage,
+        cx: &mut Ctx<Self>,
+    ) {
+        slog::debug!(cx.log(), "checkpointed resources noted"; "count" => m.resources.len());
+    }
+}
+
+/// Executors.
+impl Slave {
+    pub(super) fn register_executor(&mut self, m: RegisterExecutorMessage, cx: &mut Ctx<Self>) {
+        let from = cx.from().clone();
+        self.decide(cx, |state, fx| executors::register(state, &from, &m, fx));
+    }
+
+    pub(super) fn reregister_executor(&mut self, m: ReregisterExecutorMessage, cx: &mut Ctx<Self>) {
+        let from = cx.from().clone();
+        self.decide(cx, |state, fx| executors::reregister(state, &from, &m, fx));
+    }
+
+    pub(super) fn status_update(&mut self, m: StatusUpdateMessage, cx: &mut Ctx<Self>) {
+        let from = cx.from().clone();
+        self.decide(cx, |state, fx| updates::from_executor(state, &from, m, fx));
+    }
+
+    pub(super) fn executor_message(&mut self, m: ExecutorToFrameworkMessage, cx: &mut Ctx<Self>) {
+        self.decide(cx, |state, fx| messages::to_framework(state, &m, fx));
+    }
+}

@@ -1,0 +1,111 @@
+//! The containerizer's contract, answered by its actor.
+
+use futures::channel::oneshot;
+use futures::future::BoxFuture;
+use libprocess::Handle;
+use protos::ids::ContainerId;
+use protos::mesos;
+use protos::resources::Resources;
+
+use super::mesos_containerizer::MesosContainerizer;
+use super::{ContainerConfig, ContainerError, ContainerFuture, Containerizer, Termination};
+
+/// The front of the actor.
+pub(super) struct Front(pub(super) Handle<MesosContainerizer>);
+
+fn gone(id: &ContainerId, operation: &'static str) -> ContainerError {
+    let reason = "the containerizer is gone".to_owned();
+    ContainerError::Operation { id: id.clone(), operation, reason }
+}
+
+impl Containerizer for Front {
+    fn launch(&self, id: &ContainerId, config: ContainerConfig) -> ContainerFuture<()> {
+        let (sender, receiver) = oneshot::channel();
+        let (launched, id) = (id.clone(), id.clone());
+        self.0.tell(move |this, cx| this.launch(launched, config, sender, cx));
+        Box::pin(async move { receiver.await.unwrap_or_else(|_| Err(gone(&id, "launch"))) })
+    }
+
+    fn update(&self, id: &ContainerId, resources: Resources) -> ContainerFuture<()> {
+        let (updated, id) = (id.clone(), id.clone());
+        let asked = self.0.ask_later(move |this, _| {
+            let isolators = this.isolators.iter();
+            let updates: Vec<_> =
+                isolators.map(|i| i.update(&updated, resources.clone())).collect();
+            let known = this.containers.get_mut(&updated).map(|c| c.resources = resources);
+            async move {
+                known.ok_or_else(|| ContainerError::Unknown(updated.clone()))?;
+                let all = futures::future::try_join_all(updates).await;
+                all.map(drop).map_err(|error| ContainerError::Operation {
+                    id: updated,
+                    operation: "update",
+                    reason: error.to_string(),
+                })
+            }
+        });
+        Box::pin(async move { asked.await.unwrap_or_else(|_| Err(gone(&id, "update"))) })
+    }
+
+    fn usage(&self, id: &ContainerId) -> ContainerFuture<mesos::ResourceStatistics> {
+        let (measured, id) = (id.clone(), id.clone());
+        let asked = self.0.ask_later(move |this, cx| this.usage(&measured, cx));
+        Box::pin(async move { asked.await.unwrap_or_else(|_| Err(gone(&id, "measure"))) })
+    }
+
+    fn status(&self, id: &ContainerId) -> ContainerFuture<mesos::ContainerStatus> {
+        let (asked_for, id) = (id.clone(), id.clone());
+        let asked = self.0.ask(move |this, _| match this.containers.get(&asked_for) {
+            None => Err(ContainerError::Unknown(asked_for)),
+            Some(container) => Ok(mesos::ContainerStatus {
+                container_id: Some(asked_for.wire()),
+                executor_pid: container.pid,
+                ..Default::default()
+            }),
+        });
+        Box::pin(async move { asked.await.unwrap_or_else(|_| Err(gone(&id, "inspect"))) })
+    }
+
+    fn wait(&self, id: &ContainerId) -> BoxFuture<'static, Option<Termination>> {
+        let (sender, receiver) = oneshot::channel();
+        let id = id.clone();
+        self.0.tell(move |this, _| {
+            // Dropping the sender answers None for an unknown container.
+            if let Some(container) = this.containers.get_mut(&id) {
+                container.waiting.push(sender);
+            }
+        });
+        Box::pin(async move { receiver.await.ok() })
+    }
+
+    fn destroy(&self, id: &ContainerId) -> ContainerFuture<()> {
+        let over = self.wait(id);
+        let id = id.clone();
+        self.0.tell(move |this, cx| this.destroy(&id, cx));
+        Box::pin(async move {
+            over.await;
+            Ok(())
+        })
+    }
+
+    fn recover(&self, known: Vec<(ContainerId, u32)>) -> ContainerFuture<()> {
+        let told = self.0.ask_later(move |this, cx| {
+            let ids: Vec<ContainerId> = known.iter().map(|(id, _)| id.clone()).collect();
+            for (id, pid) in known {
+                this.take_over(id, pid, cx);
+            }
+            let isolators = this.isolators.clone();
+            async move {
+                for isolator in isolators {
+                    for id in &ids {
+                        // An isolator that fails here measures nothing of that container.
+                        let _ = isolator.prepare(id, Resources::new()).await;
+                    }
+                }
+            }
+        });
+        Box::pin(async move {
+            let _ = told.await;
+            Ok(())
+        })
+    }
+}
