@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use cluster_tests::sim::{Cluster, Shape, StateWatch};
 use libprocess::sim::{World, check_determinism, loss, seeds};
+use rand::Rng;
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -60,5 +61,36 @@ fn cluster_seed_run_twice_gives_one_trace() {
     let run = |world: &mut World| scenario(world, Shape { slaves: 20, tasks: 50 }, 0.2);
     for seed in seeds(1) {
         check_determinism(seed, run).unwrap();
+    }
+}
+
+#[test]
+fn slaves_that_crash_amid_writes_or_freeze_come_back() {
+    for seed in seeds(3) {
+        eprintln!("SEED={seed}");
+        let mut world = World::new(seed);
+        let cluster = Cluster::of_slaves(&mut world, Shape { slaves: 8, tasks: 60 }).unwrap();
+        world.add_rule(loss(0.05));
+        let mut watch = StateWatch::default();
+        for number in 0..10 {
+            let slave = cluster.slaves[world.rng().random_range(0..cluster.slaves.len())];
+            let pause = Duration::from_secs(world.rng().random_range(1..120));
+            if number % 2 == 0 {
+                world.crash_torn(slave);
+                world.run_for(pause);
+                world.restart(slave).unwrap();
+            } else {
+                world.freeze(slave);
+                world.run_for(pause);
+                world.thaw(slave);
+            }
+            watch.look(&cluster.state(&mut world));
+            cluster.ledger.chase(&cluster.driver, world.now(), MINUTE);
+            cluster.ledger.open().wanted += 10;
+        }
+        world.clear_rules();
+        cluster.break_connections(&mut world);
+        cluster.converge(&mut world, &mut watch, 30 * MINUTE).unwrap();
+        sound(&world, &cluster, &watch);
     }
 }
