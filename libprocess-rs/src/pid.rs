@@ -124,7 +124,7 @@ mod tests {
     #[test]
     fn pid_printed_form_parses_back() {
         for text in
-            ["master@10.0.0.1:5050", "slave(1)@127.0.0.1:5051", "@1.2.3.4:5", "a b@1.1.1.1:0"]
+            ["master@10.0.0.1:5050", "worker(1)@127.0.0.1:5051", "@1.2.3.4:5", "a b@1.1.1.1:0"]
         {
             assert_eq!(text.parse::<Pid>().unwrap().to_string(), text);
         }
