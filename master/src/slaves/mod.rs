@@ -5,6 +5,7 @@ pub(crate) mod lost;
 pub(crate) mod register;
 pub(crate) mod reregister;
 pub(crate) mod update;
+mod welcome;
 
 use protos::ids::SlaveId;
 

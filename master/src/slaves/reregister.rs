@@ -3,20 +3,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use libprocess::{Pid, Time};
-use protos::ids::{ExecutorId, FrameworkId, SlaveId, TaskId};
+use protos::ids::{ExecutorId, FrameworkId, SlaveId};
 use protos::mesos::internal::{
-    KillTaskMessage, ReconcileTasksMessage, ReregisterSlaveMessage, ShutdownFrameworkMessage,
-    ShutdownMessage, SlaveReregisteredMessage, UpdateFrameworkMessage,
+    KillTaskMessage, ReconcileTasksMessage, ReregisterSlaveMessage, ShutdownMessage,
 };
 use protos::mesos::task_status::{Reason, Source};
 use protos::resources::Resources;
 use protos::status;
-use protos::task_state::is_terminal;
 
 use super::adopt::adopt;
-use super::register::connection;
+use super::welcome::{greet, tell_frameworks, tell_reachable};
 use crate::calls::offers::rescind;
-use crate::calls::tell;
 use crate::effects::{AfterRegistry, AllocatorCall, Effect, Effects};
 use crate::registrar::Operation;
 use crate::state::{Slave, State};
@@ -241,57 +238,11 @@ fn forget_executors(
     }
 }
 
-fn greet(
-    state: &State,
-    id: &SlaveId,
-    to: &Pid,
-    reconciliations: Vec<ReconcileTasksMessage>,
-    fx: &mut Effects,
-) {
-    let connection = Some(connection(state));
-    fx.send(to, &SlaveReregisteredMessage { slave_id: id.wire(), reconciliations, connection });
-}
-
-/// The slave learns where schedulers are now, and which frameworks have ended.
-fn tell_frameworks(state: &State, to: &Pid, message: &ReregisterSlaveMessage, fx: &mut Effects) {
-    for info in &message.frameworks {
-        let Some(id) = info.id.as_ref().map(FrameworkId::from) else { continue };
-        if state.frameworks.is_completed(&id) {
-            fx.send(to, &ShutdownFrameworkMessage { framework_id: id.wire() });
-        } else if let Some(framework) = state.frameworks.get(&id).filter(|f| f.connected) {
-            let message = UpdateFrameworkMessage {
-                framework_id: id.wire(),
-                pid: Some(framework.pid.to_string()),
-                framework_info: Some(framework.info.clone()),
-            };
-            fx.send(to, &message);
-        }
-    }
-}
-
-fn tell_reachable(
-    state: &State,
-    framework: &FrameworkId,
-    task_id: &TaskId,
-    now: Time,
-    fx: &mut Effects,
-) {
-    let Some(framework) = state.frameworks.get(framework) else { return };
-    let Some(task) = framework.tasks.get(task_id).filter(|t| !is_terminal(t.state())) else {
-        return;
-    };
-    let answer = status::of(task_id, task.state(), now.as_secs_f64())
-        .source(Source::Master)
-        .reason(Reason::SlaveReregistered)
-        .slave(&task.slave)
-        .message("Slave reregistered");
-    tell(framework, answer, fx);
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::testing::*;
+    use protos::mesos::internal::{ShutdownFrameworkMessage, SlaveReregisteredMessage};
     use protos::mesos::{self, TaskState};
 
     fn message(tasks: Vec<mesos::Task>) -> ReregisterSlaveMessage {
