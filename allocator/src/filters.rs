@@ -1,6 +1,7 @@
 //! Who refused what, and until when.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use libprocess::Time;
 use protos::ids::{FrameworkId, SlaveId};
@@ -13,12 +14,16 @@ struct Refusal {
     until: Time,
 }
 
-type Holder = (FrameworkId, String);
+type BySlave = BTreeMap<SlaveId, Vec<Refusal>>;
 
-/// Refusals by (framework, role) and slave.
+/// Between two sweeps for what has run out; until then it lies there without effect.
+const SWEEP: Duration = Duration::from_secs(1);
+
+/// Refusals by framework, role and slave.
 #[derive(Debug, Clone, Default)]
 pub struct Filters {
-    by_holder: BTreeMap<Holder, BTreeMap<SlaveId, Vec<Refusal>>>,
+    by_framework: BTreeMap<FrameworkId, BTreeMap<String, BySlave>>,
+    swept: Time,
 }
 
 impl Filters {
@@ -31,8 +36,9 @@ impl Filters {
         resources: Resources,
         until: Time,
     ) {
-        let holder = (framework.clone(), role.to_owned());
-        let refusals = self.by_holder.entry(holder).or_default().entry(slave.clone()).or_default();
+        let roles = self.by_framework.entry(framework.clone()).or_default();
+        let slaves = roles.entry(role.to_owned()).or_default();
+        let refusals = slaves.entry(slave.clone()).or_default();
         refusals.push(Refusal { resources: resources.unallocated(), until });
     }
 
@@ -45,11 +51,8 @@ impl Filters {
         resources: &Resources,
         now: Time,
     ) -> bool {
-        if self.by_holder.is_empty() {
-            return false;
-        }
-        let holder = (framework.clone(), role.to_owned());
-        let refusals = self.by_holder.get(&holder).and_then(|slaves| slaves.get(slave));
+        let roles = self.by_framework.get(framework);
+        let refusals = roles.and_then(|roles| roles.get(role)?.get(slave));
         refusals.is_some_and(|refusals| {
             refusals.iter().any(|r| now < r.until && r.resources.contains(resources))
         })
@@ -57,31 +60,46 @@ impl Filters {
 
     /// Forgets the refusals of a framework: those for one role, or all.
     pub fn forget_framework(&mut self, framework: &FrameworkId, role: Option<&str>) {
-        self.by_holder
-            .retain(|(id, held), _| id != framework || role.is_some_and(|role| role != held));
+        match role {
+            None => {
+                self.by_framework.remove(framework);
+            }
+            Some(role) => {
+                if let Some(roles) = self.by_framework.get_mut(framework) {
+                    roles.remove(role);
+                }
+            }
+        }
     }
 
     /// Forgets the refusals of a slave.
     pub fn forget_slave(&mut self, slave: &SlaveId) {
-        self.by_holder.values_mut().for_each(|slaves| {
+        for slaves in self.by_framework.values_mut().flat_map(BTreeMap::values_mut) {
             slaves.remove(slave);
-        });
+        }
     }
 
-    /// Drops what has run out.
+    /// Drops what has run out, looking once a second at most.
     pub fn expire(&mut self, now: Time) {
-        self.by_holder.retain(|_, slaves| {
-            slaves.retain(|_, refusals| {
-                refusals.retain(|refusal| now < refusal.until);
-                !refusals.is_empty()
+        if now.since(self.swept) < SWEEP {
+            return;
+        }
+        self.swept = now;
+        self.by_framework.retain(|_, roles| {
+            roles.retain(|_, slaves| {
+                slaves.retain(|_, refusals| {
+                    refusals.retain(|refusal| now < refusal.until);
+                    !refusals.is_empty()
+                });
+                !slaves.is_empty()
             });
-            !slaves.is_empty()
+            !roles.is_empty()
         });
     }
 
-    /// How many refusals are in force for frameworks of a role.
+    /// How many refusals there are for frameworks of a role.
     pub fn count(&self, role: &str) -> usize {
-        let of_role = self.by_holder.iter().filter(|((_, held), _)| held == role);
-        of_role.flat_map(|(_, slaves)| slaves.values()).map(Vec::len).sum()
+        let of_role = self.by_framework.values().filter_map(|roles| roles.get(role));
+        of_role.flat_map(BTreeMap::values).map(Vec::len).sum()
     }
 }

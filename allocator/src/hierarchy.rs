@@ -1,6 +1,10 @@
 //! The deciding half: fair shares of roles, then of frameworks within a role, over all slaves.
 
+mod inspect;
+mod slave;
+
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use libprocess::Time;
@@ -10,6 +14,7 @@ use protos::resources::Resources;
 use crate::filters::Filters;
 use crate::sorter::{Quantities, Sorter};
 use crate::{Allocation, FrameworkSpec, SlaveSpec};
+use slave::Slave;
 
 /// Less than this of both is not worth an offer (flag `min_allocatable_resources`).
 const MIN_CPUS: f64 = 0.01;
@@ -19,24 +24,6 @@ const MIN_MEM_MB: f64 = 32.0;
 struct Framework {
     spec: FrameworkSpec,
     active: bool,
-}
-
-#[derive(Debug)]
-struct Slave {
-    spec: SlaveSpec,
-    total: Resources,
-    /// What each framework holds, allocated to roles.
-    held: BTreeMap<FrameworkId, Resources>,
-    /// What is left of the total; not allocated.
-    available: Resources,
-    active: bool,
-}
-
-impl Slave {
-    fn refresh(&mut self) {
-        let held: Resources = self.held.values().map(Resources::unallocated).sum();
-        self.available = self.total.minus(&held);
-    }
 }
 
 /// The allocator's state.
@@ -95,8 +82,8 @@ impl Hierarchy {
             self.withdraw(id, &role);
         }
         for slave in self.slaves.values_mut() {
-            if slave.held.remove(id).is_some() {
-                slave.refresh();
+            if let Some(held) = slave.held.get(id).cloned() {
+                slave.release(id, &held);
             }
         }
     }
@@ -121,21 +108,21 @@ impl Hierarchy {
         used: BTreeMap<FrameworkId, Resources>,
     ) {
         self.remove_slave(&id);
-        let available = total.clone();
-        let slave = Slave { spec, total, held: BTreeMap::new(), available, active: true };
+        self.retotal(&Resources::new(), &total);
+        let (available, taken) = (total.clone(), Resources::new());
+        let slave = Slave { spec, total, held: BTreeMap::new(), taken, available, active: true };
         self.slaves.insert(id.clone(), slave);
         for (framework, resources) in used {
             self.hold(&framework, &id, &resources);
         }
-        self.retotal();
     }
 
     /// See [`crate::Allocator::update_slave`].
     pub fn update_slave(&mut self, id: &SlaveId, total: Resources) {
         if let Some(slave) = self.slaves.get_mut(id) {
-            slave.total = total;
+            let old = std::mem::replace(&mut slave.total, total.clone());
             slave.refresh();
-            self.retotal();
+            self.retotal(&old, &total);
         }
     }
 
@@ -146,7 +133,7 @@ impl Hierarchy {
             self.account(framework, resources, Sorter::recovered);
         }
         self.filters.forget_slave(id);
-        self.retotal();
+        self.retotal(&slave.total, &Resources::new());
     }
 
     /// See [`crate::Allocator::activate_slave`] and its opposite.
@@ -167,14 +154,8 @@ impl Hierarchy {
     ) {
         // Both may be gone: then their removal recovered everything.
         if let Some(slave) = self.slaves.get_mut(slave_id)
-            && let Some(held) = slave.held.get_mut(framework)
+            && let Some(back) = slave.release(framework, resources)
         {
-            let back = held.minus(&held.minus(resources));
-            *held = held.minus(&back);
-            if held.is_empty() {
-                slave.held.remove(framework);
-            }
-            slave.refresh();
             self.account(framework, &back, Sorter::recovered);
             for role in back.allocations().keys() {
                 self.withdraw_if_idle(framework, role);
@@ -251,10 +232,10 @@ impl Hierarchy {
     }
 
     /// (role, framework) pairs, who deserves most first.
-    fn order(&self) -> Vec<(String, FrameworkId)> {
+    fn order(&self) -> Vec<(Arc<str>, FrameworkId)> {
         let mut order = Vec::new();
         for role in self.roles.sorted() {
-            for member in self.members.get(&role).map(Sorter::sorted).unwrap_or_default() {
+            for member in self.members.get(&*role).map(Sorter::sorted).unwrap_or_default() {
                 order.push((role.clone(), FrameworkId::new(member)));
             }
         }
@@ -273,30 +254,34 @@ impl Hierarchy {
     fn next_for(
         &self,
         id: &SlaveId,
-        order: &[(String, FrameworkId)],
+        order: &[(Arc<str>, FrameworkId)],
         now: Time,
     ) -> Option<(FrameworkId, String, Resources)> {
         let slave = self.slaves.get(id)?;
         if !worth_offering(&slave.available) {
             return None;
         }
-        order.iter().find_map(|(role, framework_id)| {
-            let framework = self.frameworks.get(framework_id)?;
-            let mut offer = slave.available.available_to(role);
-            if !framework.spec.revocable {
-                offer = offer.non_revocable();
+        // Members of a role follow each other, and what each may be given differs little.
+        let mut seen: Option<(&Arc<str>, bool, Resources)> = None;
+        for (role, framework_id) in order {
+            let Some(framework) = self.frameworks.get(framework_id) else { continue };
+            let revocable = framework.spec.revocable;
+            let known = seen.take().filter(|(r, kind, _)| *r == role && *kind == revocable);
+            let (_, _, offer) = seen.insert(known.unwrap_or_else(|| {
+                let offer = slave.available.available_to(role);
+                (role, revocable, if revocable { offer } else { offer.non_revocable() })
+            }));
+            if worth_offering(offer) && !self.filters.hides(framework_id, role, id, offer, now) {
+                return Some((framework_id.clone(), role.to_string(), offer.clone()));
             }
-            let fits =
-                worth_offering(&offer) && !self.filters.hides(framework_id, role, id, &offer, now);
-            fits.then(|| (framework_id.clone(), role.clone(), offer))
-        })
+        }
+        None
     }
 
     /// Notes that the framework holds `resources` (allocated) of the slave.
     fn hold(&mut self, framework: &FrameworkId, slave: &SlaveId, resources: &Resources) {
         if let Some(slave) = self.slaves.get_mut(slave) {
-            *slave.held.entry(framework.clone()).or_default() += resources;
-            slave.refresh();
+            slave.hold(framework, resources);
             self.account(framework, resources, Sorter::allocated);
         }
     }
@@ -368,32 +353,18 @@ impl Hierarchy {
         }
     }
 
-    fn retotal(&mut self) {
-        let all: Resources = self.slaves.values().map(|slave| slave.total.clone()).sum();
-        self.total = all.quantities();
+    /// A slave's total changed: what there is to share changes by the difference.
+    fn retotal(&mut self, old: &Resources, new: &Resources) {
+        for (name, amount) in new.quantities() {
+            *self.total.entry(name).or_insert(0) += amount;
+        }
+        for (name, amount) in old.quantities() {
+            *self.total.entry(name).or_insert(0) -= amount;
+        }
         self.roles.set_total(self.total.clone());
         for members in self.members.values_mut() {
             members.set_total(self.total.clone());
         }
-    }
-
-    /// Total of a scalar, and how much of it is allocated.
-    pub fn scalar(&self, name: &str) -> (f64, f64) {
-        let total: f64 = self.slaves.values().map(|slave| slave.total.scalar(name)).sum();
-        let free: f64 = self.slaves.values().map(|slave| slave.available.scalar(name)).sum();
-        (total, total - free)
-    }
-
-    /// Refusals in force, by role that has frameworks.
-    pub fn filters_by_role(&self) -> BTreeMap<String, usize> {
-        self.members.keys().map(|role| (role.clone(), self.filters.count(role))).collect()
-    }
-
-    /// The slave's total, what frameworks hold of it, and what is left; for checks.
-    pub fn slave(&self, id: &SlaveId) -> Option<(Resources, Resources, Resources)> {
-        let slave = self.slaves.get(id)?;
-        let held = slave.held.values().map(Resources::unallocated).sum();
-        Some((slave.total.clone(), held, slave.available.clone()))
     }
 }
 
@@ -402,5 +373,4 @@ fn worth_offering(resources: &Resources) -> bool {
 }
 
 #[cfg(test)]
-#[path = "hierarchy_tests.rs"]
 mod tests;

@@ -23,7 +23,7 @@
 //! sorter.add("a");
 //! sorter.add("b");
 //! sorter.allocated("a", &[("cpus".to_owned(), 1_000)].into());
-//! assert_eq!(sorter.sorted(), ["b", "a"]);
+//! assert_eq!(sorter.sorted(), ["b".into(), "a".into()]);
 //! ```
 
 pub mod actor;

@@ -5,6 +5,7 @@
 //! the smaller name, so that the order never depends on chance.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// Amounts by resource name, in thousandths.
 pub type Quantities = BTreeMap<String, i64>;
@@ -22,7 +23,7 @@ struct Client {
 #[derive(Debug, Clone, Default)]
 pub struct Sorter {
     total: Quantities,
-    clients: BTreeMap<String, Client>,
+    clients: BTreeMap<Arc<str>, Client>,
 }
 
 impl Sorter {
@@ -33,12 +34,11 @@ impl Sorter {
 
     /// Adds a client of weight 1, active, with nothing; one that is known is left alone.
     pub fn add(&mut self, name: &str) {
-        self.clients.entry(name.to_owned()).or_insert(Client {
-            weight: 1.0,
-            active: true,
-            allocated: Quantities::new(),
-            allocations: 0,
-        });
+        if !self.contains(name) {
+            let allocated = Quantities::new();
+            let client = Client { weight: 1.0, active: true, allocated, allocations: 0 };
+            self.clients.insert(name.into(), client);
+        }
     }
 
     /// Forgets a client.
@@ -83,7 +83,12 @@ impl Sorter {
         if let Some(client) = self.clients.get_mut(name) {
             client.allocations += 1;
             for (resource, amount) in quantities {
-                *client.allocated.entry(resource.clone()).or_insert(0) += amount;
+                match client.allocated.get_mut(resource) {
+                    Some(held) => *held += amount,
+                    None => {
+                        client.allocated.insert(resource.clone(), *amount);
+                    }
+                }
             }
         }
     }
@@ -113,8 +118,8 @@ impl Sorter {
     }
 
     /// Active clients, who deserves most first.
-    pub fn sorted(&self) -> Vec<String> {
-        let mut keyed: Vec<(f64, u64, &String)> = self
+    pub fn sorted(&self) -> Vec<Arc<str>> {
+        let mut keyed: Vec<(f64, u64, &Arc<str>)> = self
             .clients
             .iter()
             .filter(|(_, client)| client.active)
@@ -144,10 +149,10 @@ mod tests {
         let (mut free, mut tasks) = ((9, 18), BTreeMap::new());
         loop {
             let next = sorter.sorted().into_iter().find(|name| {
-                let (cpus, mem) = demands[name.as_str()];
+                let (cpus, mem) = demands[&**name];
                 cpus <= free.0 && mem <= free.1
             });
-            let Some(name) = next else { break };
+            let Some(name) = next.map(|name| name.to_string()) else { break };
             let (cpus, mem) = demands[name.as_str()];
             free = (free.0 - cpus, free.1 - mem);
             sorter.allocated(&name, &amounts(cpus, mem));
@@ -165,9 +170,9 @@ mod tests {
         sorter.set_weight("heavy", 2.0);
         sorter.allocated("heavy", &amounts(3, 0));
         sorter.allocated("light", &amounts(2, 0));
-        assert_eq!(sorter.sorted(), ["heavy", "light"]);
+        assert_eq!(sorter.sorted(), ["heavy".into(), "light".into()]);
         sorter.allocated("heavy", &amounts(2, 0));
-        assert_eq!(sorter.sorted(), ["light", "heavy"]);
+        assert_eq!(sorter.sorted(), ["light".into(), "heavy".into()]);
     }
 
     #[test]

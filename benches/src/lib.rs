@@ -1,1 +1,82 @@
-//! One file per performance claim
+//! Performance claims, one file each; `cargo xtask bench [name…]` runs them in a release build.
+//!
+//! # Purpose
+//! A claim is a ratio between this project and a named peer, measured in the same run on the same
+//! machine. Absolute figures are printed, too, but depend on the machine.
+//!
+//! # Non-goals
+//! No statistics over many runs and no thresholds: machines that are shared are too noisy for that.
+//!
+//! # Map
+//! - `benches/local_messages.rs`: messages between two processes of a node; peers: actix, tokio
+//! - `benches/remote_messages.rs`: messages between nodes; peer: a bare loop that answers 202
+//! - `benches/allocator_cycle.rs`: the allocator on thousands of slaves; peer: bare look-ups
+//! - `benches/task_rate.rs`: short tasks on a whole cluster; peer: bare child processes
+//!
+//! # Example
+//! ```
+//! let rate = benches::rate(1_000, std::time::Duration::from_millis(10));
+//! assert_eq!(rate, 100_000.0);
+//! benches::ratio("ours", rate, "peer", 50_000.0);
+//! ```
+
+use std::time::Duration;
+
+use protos::ids::{FrameworkId, SlaveId, TaskId};
+use protos::mesos::internal::StatusUpdateAcknowledgementMessage;
+
+/// Prints one line: `what: figure unit`.
+pub fn report(what: &str, figure: f64, unit: &str) {
+    let decimals = if figure < 10.0 { 2 } else { 0 };
+    println!("{what}: {figure:.decimals$} {unit}");
+}
+
+/// Prints how `ours` compares with what a peer did in the same run: `ours / peer: ratio x`.
+pub fn ratio(what: &str, ours: f64, peer: &str, theirs: f64) {
+    println!("{what} / {peer}: {:.2} x", ours / theirs);
+}
+
+/// Things per second.
+pub fn rate(count: u64, took: Duration) -> f64 {
+    count as f64 / took.as_secs_f64()
+}
+
+/// Milliseconds with fraction.
+pub fn millis(took: Duration) -> f64 {
+    took.as_secs_f64() * 1e3
+}
+
+/// How long `work` takes, with what it returns.
+pub fn timed<T>(work: impl FnOnce() -> T) -> (T, Duration) {
+    let start = tokio::time::Instant::now();
+    let result = work();
+    (result, start.elapsed())
+}
+
+/// The middle one; zero of none.
+pub fn median(mut times: Vec<Duration>) -> Duration {
+    times.sort_unstable();
+    times.get(times.len() / 2).copied().unwrap_or_default()
+}
+
+/// A message of about 100 bytes as masters and slaves exchange it.
+pub fn message() -> StatusUpdateAcknowledgementMessage {
+    StatusUpdateAcknowledgementMessage {
+        slave_id: SlaveId::new("20261127-010203-16777343-5050-1-S12").wire(),
+        framework_id: FrameworkId::new("20261127-010203-16777343-5050-1-0001").wire(),
+        task_id: TaskId::new("t-1").wire(),
+        uuid: vec![7; 16].into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn median_of_none_is_zero_and_of_many_the_middle() {
+        assert_eq!(median(Vec::new()), Duration::ZERO);
+        let times = [3, 1, 2].map(Duration::from_secs);
+        assert_eq!(median(times.to_vec()), Duration::from_secs(2));
+    }
+}
