@@ -44,6 +44,8 @@ pub enum Effect {
         /// What waits for it.
         then: AfterRegistry,
     },
+    /// A line for the log: something happened that operators want to follow.
+    Note(String),
     /// A line for the log: something was refused.
     Refused {
         /// What and why.
@@ -142,6 +144,11 @@ impl Effects {
         }
         let (framework, slave) = (framework.clone(), slave.clone());
         self.allocator(AllocatorCall::Recover { framework, slave, resources, refuse_for });
+    }
+
+    /// Notes an event for the log.
+    pub fn note(&mut self, what: impl Into<String>) {
+        self.0.push(Effect::Note(what.into()));
     }
 
     /// Notes a refusal for the log.

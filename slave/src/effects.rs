@@ -56,6 +56,8 @@ pub enum Effect {
     Remind(Duration, Reminder),
     /// Drops all streams of a framework.
     ForgetUpdates(FrameworkId),
+    /// A line for the log: something happened that operators want to follow.
+    Note(String),
     /// A line for the log: something was refused.
     Refused(String),
     /// Counts an event under a metric's name.
@@ -82,6 +84,11 @@ impl Effects {
     pub fn send<M: Message + Name>(&mut self, to: &Pid, message: &M) {
         let (name, body) = (M::full_name(), message.encode_to_vec().into());
         self.0.push(Effect::Send { to: to.clone(), name, body });
+    }
+
+    /// Notes an event for the log.
+    pub fn note(&mut self, what: impl Into<String>) {
+        self.0.push(Effect::Note(what.into()));
     }
 
     /// Notes a refusal for the log.

@@ -67,6 +67,7 @@ impl Master {
                     move |master, applied, cx| master.registry_answered(then, applied, cx),
                 );
             }
+            Effect::Note(what) => slog::info!(cx.log(), "{}", what),
             Effect::Refused { reason } => refused(cx, reason),
             Effect::Count(metric) => cx.node().metrics().counter(metric).increment(),
         }

@@ -169,6 +169,10 @@ fn launch_task(
         resource_version_uuids: slave.resource_version.iter().map(version_of).collect(),
         launch_executor: Some(task.executor.is_none() || needs.new_executor),
     };
+    fx.note(format!(
+        "task {} of framework {framework_id} launched on slave {}",
+        message.task.task_id.value, slave.id
+    ));
     fx.send(&slave.pid, &message);
     book(state, framework_id, &consumed.slave, task);
 }

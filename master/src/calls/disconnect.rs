@@ -16,6 +16,7 @@ pub(crate) fn exited(state: &mut State, pid: &Pid, fx: &mut Effects) {
     while let Some(id) = state.frameworks.by_pid(pid).map(|framework| framework.id.clone()) {
         deactivate(state, &id, fx);
         let Some(framework) = state.frameworks.get_mut(&id) else { return };
+        fx.note(format!("framework {id} disconnected from {pid}"));
         framework.connected = false;
         framework.epoch += 1;
         // A scheduler that lives on behind the broken connection must not wait for ever.

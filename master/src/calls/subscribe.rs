@@ -74,6 +74,7 @@ fn add(
     let mut framework = Framework::new(id.clone(), call.info, from.clone(), now);
     framework.suppressed = call.suppressed;
     let spec = framework.spec();
+    fx.note(format!("framework {id} '{}' subscribed from {from}", framework.info.name));
     state.frameworks.add(framework);
     fx.push(Effect::Link(from.clone()));
     let used = Default::default();
@@ -104,6 +105,7 @@ fn resubscribe(
     // A scheduler that failed over knows nothing of its offers.
     rescind_all(state, id, same && !call.force, fx);
     update(state, id, from, call.clone(), now, fx);
+    fx.note(format!("framework {id} subscribed again from {from}"));
     fx.push(Effect::Link(from.clone()));
     if same && !call.force {
         let (framework_id, master_info) = (id.wire(), state.info.clone());

@@ -20,6 +20,7 @@ pub(crate) fn remove(state: &mut State, id: &FrameworkId, now: Time, fx: &mut Ef
     for slave in state.slaves.iter().filter(|slave| slave.connected) {
         fx.send(&slave.pid, &ShutdownFrameworkMessage { framework_id: id.wire() });
     }
+    fx.note(format!("framework {id} removed"));
     rescind_all(state, id, false, fx);
     let keep = state.config.max_completed_tasks;
     let Some(framework) = state.frameworks.get_mut(id) else { return };

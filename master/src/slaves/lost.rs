@@ -24,6 +24,7 @@ pub(crate) fn exited(state: &mut State, pid: &Pid, now: Time, fx: &mut Effects) 
         let reminder = Reminder::SlaveReregister(id.clone(), slave.epoch);
         fx.push(Effect::Remind(state.config.reregister_timeout, reminder));
     }
+    fx.note(format!("slave {id} at {pid} disconnected"));
     fx.allocator(AllocatorCall::DeactivateSlave(id.clone()));
     fx.push(Effect::ObserverConnected(id.clone(), false));
     for offer in state.offers.of_slave(&id) {
@@ -79,6 +80,7 @@ pub(crate) fn unreachable(state: &mut State, id: &SlaveId, now: Time, fx: &mut E
     state.slaves.end_change(id);
     leave(state, id, Ending::unreachable(), now, fx);
     state.slaves.lose(id, now);
+    fx.note(format!("slave {id} is unreachable"));
     fx.count("master/slave_unreachable_completed");
 }
 
@@ -87,6 +89,7 @@ pub(crate) fn removed(state: &mut State, id: &SlaveId, now: Time, fx: &mut Effec
     state.slaves.end_change(id);
     leave(state, id, Ending::removed(), now, fx);
     state.slaves.remove(id);
+    fx.note(format!("slave {id} removed"));
     fx.count("master/slave_removals");
 }
 

@@ -63,6 +63,7 @@ pub(crate) fn admitted(
     slave.resource_version = message.resource_version_uuid;
     let (id, spec, total) = (slave.id.clone(), slave.spec(), slave.total.clone());
     state.slaves.add(slave);
+    fx.note(format!("slave {id} registered from {from}: {total}"));
     fx.push(Effect::Link(from.clone()));
     greet(state, from, fx);
     fx.push(Effect::Observe(id.clone(), from.clone()));

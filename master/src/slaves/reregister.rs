@@ -116,6 +116,7 @@ fn reconnect(
     let spec = slave.spec();
     slave.restarted |= adopted.news;
     let kills = std::mem::take(&mut slave.pending_kills);
+    fx.note(format!("slave {id} registered again from {from}"));
     fx.push(Effect::Link(from.clone()));
     let reconciliations = missing(state, id, &message, now);
     forget_executors(state, id, &message, fx);
@@ -157,6 +158,7 @@ pub(crate) fn readmitted(
     let (spec, total) = (slave.spec(), slave.total.clone());
     state.slaves.add(slave);
     let adopted = adopt(state, &id, &message, now, fx);
+    fx.note(format!("slave {id} admitted again from {from}"));
     fx.push(Effect::Link(from.clone()));
     greet(state, &id, from, Vec::new(), fx);
     fx.push(Effect::Observe(id.clone(), from.clone()));

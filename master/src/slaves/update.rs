@@ -42,6 +42,8 @@ pub(crate) fn status_update(state: &mut State, message: StatusUpdateMessage, fx:
     let uuid = update.uuid.as_ref().or(update.status.uuid.as_ref());
     match framework.tasks.get_mut(&task_id).filter(|task| task.slave == slave_id) {
         Some(task) => {
+            let told = update.status.state().as_str_name();
+            fx.note(format!("task {task_id} of framework {framework_id}: {told}"));
             let freed = task.update(&update.status, uuid, latest);
             fx.recover(&framework_id, &slave_id, freed, None);
             fx.count("master/valid_status_updates");

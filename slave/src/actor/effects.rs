@@ -87,6 +87,7 @@ impl Slave {
             Effect::ForgetUpdates(framework) => {
                 self.manage(move |manager, _| manager.forget(&framework));
             }
+            Effect::Note(what) => slog::info!(cx.log(), "{}", what),
             Effect::Refused(reason) => {
                 slog::warn!(cx.log(), "refused"; "from" => %cx.from(), "reason" => reason);
             }

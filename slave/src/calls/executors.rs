@@ -54,6 +54,7 @@ pub(crate) fn register(
         slave_id: slave.wire(),
         slave_info,
     };
+    fx.note(format!("executor {executor_id} of framework {framework_id} registered from {from}"));
     fx.send(from, &registered);
     resize(state, &framework_id, &executor_id, fx);
 }

@@ -136,6 +136,7 @@ fn start_executor(
     }
     framework.executors.insert(executor_id.clone(), executor);
     queue(state, id, executor_id, task, fx);
+    fx.note(format!("container {container} for executor {executor_id} of framework {id}"));
     fx.push(Effect::Launch(id.clone(), executor_id.clone()));
 }
 

@@ -61,6 +61,7 @@ pub(crate) fn terminated(
         };
         fx.send(master, &message);
     }
+    fx.note(format!("executor {executor_id} of framework {id} ended: {}", shown(&end.termination)));
     fx.push(Effect::Count("slave/executors_terminated"));
     let keep = state.config.max_completed_executors;
     if let Some(framework) = state.frameworks.get_mut(id) {
@@ -70,6 +71,16 @@ pub(crate) fn terminated(
         }
     }
     state.forget_if_idle(id);
+}
+
+/// How a container ended, for the log.
+fn shown(termination: &Termination) -> String {
+    match termination.status.map(|status| (status.code(), status.signal())) {
+        Some((Some(code), _)) => format!("exit code {code}"),
+        Some((None, Some(signal))) => format!("signal {signal}"),
+        _ if termination.message.is_empty() => "status unknown".to_owned(),
+        _ => termination.message.clone(),
+    }
 }
 
 /// What the tasks are told: a limitation, else why the slave ended it, else that it ended.

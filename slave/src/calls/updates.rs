@@ -130,6 +130,7 @@ pub(crate) fn record(
     if is_terminal(new) && executor.state == ExecutorState::Running {
         resize(state, id, executor_id, fx);
     }
+    fx.note(format!("task {task_id} of framework {id}: {}", new.as_str_name()));
     fx.push(Effect::Update { update: Box::new(update), path, executor: from });
 }
 
