@@ -24,6 +24,7 @@ use protos::task_state;
 
 const IN_FLIGHT: usize = 40;
 const TASKS: usize = 400;
+const ALONE: usize = 20;
 
 type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
 
@@ -34,6 +35,8 @@ struct Tally {
 }
 
 struct Launcher {
+    tasks: usize,
+    in_flight: usize,
     task: Resources,
     offers: Vec<OfferId>,
     slave: Option<SlaveId>,
@@ -47,8 +50,14 @@ struct Launcher {
 }
 
 impl Launcher {
-    fn new(done: oneshot::Sender<Result<Tally, String>>) -> Outcome<Self> {
+    fn new(
+        tasks: usize,
+        in_flight: usize,
+        done: oneshot::Sender<Result<Tally, String>>,
+    ) -> Outcome<Self> {
         Ok(Self {
+            tasks,
+            in_flight,
             task: "cpus:0.5;mem:64".parse()?,
             offers: Vec::new(),
             slave: None,
@@ -66,8 +75,8 @@ impl Launcher {
     fn pump(&mut self, driver: &SchedulerDriver) {
         let now = driver.node().now();
         let mut tasks = Vec::new();
-        while self.launched < TASKS
-            && self.launched - self.ended < IN_FLIGHT
+        while self.launched < self.tasks
+            && self.launched - self.ended < self.in_flight
             && let Some(resources) = self.free.find(&self.task)
             && let Some(slave_id) = self.slave.clone()
         {
@@ -126,7 +135,7 @@ impl Scheduler for Launcher {
             }
             TaskState::TaskFinished => {
                 self.ended += 1;
-                if self.ended == TASKS {
+                if self.ended == self.tasks {
                     let launches = std::mem::take(&mut self.launches);
                     let took = self.start.map_or(Duration::ZERO, |start| now - start);
                     return self.end(Ok(Tally { took, launches }));
@@ -145,7 +154,7 @@ impl Scheduler for Launcher {
     }
 }
 
-async fn cluster() -> Outcome<Tally> {
+async fn cluster(tasks: usize, in_flight: usize) -> Outcome<Tally> {
     let directory = tempfile::tempdir()?;
     let log = slog::Logger::root(slog::Discard, slog::o!());
     let mut settings = Settings::small(directory.path().to_owned(), log);
@@ -158,7 +167,7 @@ async fn cluster() -> Outcome<Tally> {
     let framework = FrameworkInfo { name: "task rate".to_owned(), ..FrameworkInfo::default() };
     let (done, finished) = oneshot::channel();
     let config = Config::new(framework, detector);
-    let driver = SchedulerDriver::start(&node, config, Launcher::new(done)?)?;
+    let driver = SchedulerDriver::start(&node, config, Launcher::new(tasks, in_flight, done)?)?;
     let tally = finished.await??;
     driver.stop(false);
     driver.join().await;
@@ -186,14 +195,17 @@ async fn bare_processes() -> Outcome<Duration> {
 fn measure() -> Outcome<()> {
     println!("task rate: {TASKS} command tasks `true`, {IN_FLIGHT} in flight, one slave");
     real::run(async {
-        let tally = cluster().await?;
+        let alone = cluster(ALONE, 1).await?;
+        let tally = cluster(TASKS, IN_FLIGHT).await?;
         let (ours, bare) = (
             benches::rate(TASKS as u64, tally.took),
             benches::rate(TASKS as u64, bare_processes().await?),
         );
         benches::report("cluster", ours, "tasks/s");
-        let p50 = benches::millis(benches::median(tally.launches));
-        benches::report("launch to TASK_RUNNING, p50", p50, "ms");
+        for (what, launches) in [("one", alone.launches), ("40", tally.launches)] {
+            let p50 = benches::millis(benches::median(launches));
+            benches::report(&format!("launch to TASK_RUNNING, {what} in flight, p50"), p50, "ms");
+        }
         benches::report("bare child processes", bare, "processes/s");
         benches::ratio("cluster", ours, "bare child processes", bare);
         Ok(())
