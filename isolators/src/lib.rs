@@ -8,7 +8,7 @@
 //! Isolators know no slave, task or framework; they start and stop nothing themselves.
 //!
 //! # Map
-//! - [`Isolator`]: the contract
+//! - [`Isolator`]: the contract; [`front`]: answers it with an actor
 //! - [`posix_cpu`], [`posix_mem`]: measure the container's processes
 //! - [`tree`]: which processes belong to a container
 //! - [`select`]: names of the flag `isolation`
@@ -21,6 +21,7 @@
 //! assert!(select("posix/nonsense").is_err());
 //! ```
 
+pub mod front;
 pub mod posix_cpu;
 pub mod posix_mem;
 pub mod select;
@@ -33,6 +34,10 @@ use libprocess::Node;
 use protos::ids::ContainerId;
 use protos::mesos::ResourceStatistics;
 use protos::resources::Resources;
+
+use front::IsolatorProcess;
+use posix_cpu::PosixCpu;
+use posix_mem::PosixMem;
 
 /// An isolator failed on a container.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -75,8 +80,8 @@ pub trait Isolator: Send + Sync {
 pub fn start(node: &Node, isolation: &str) -> Result<Vec<Arc<dyn Isolator>>, select::SelectError> {
     let names = select::select(isolation)?;
     let isolators = names.into_iter().map(|name| match name {
-        posix_cpu::NAME => posix_cpu::start(node),
-        _ => posix_mem::start(node),
+        PosixCpu::NAME => front::start(node, PosixCpu::default()),
+        _ => front::start(node, PosixMem::default()),
     });
     Ok(isolators.collect())
 }

@@ -1,9 +1,11 @@
 //! The names of the flag `isolation`.
 
-use crate::{posix_cpu, posix_mem};
+use crate::front::IsolatorProcess;
+use crate::posix_cpu::PosixCpu;
+use crate::posix_mem::PosixMem;
 
 /// Isolators in the order in which they run, whatever the order in the flag.
-const BUILT: [&str; 2] = [posix_cpu::NAME, posix_mem::NAME];
+const BUILT: [&str; 2] = [PosixCpu::NAME, PosixMem::NAME];
 
 /// Names that mean several isolators, or another one.
 const ALIASES: [(&str, &[&str]); 1] = [("process", &BUILT)];

@@ -13,7 +13,7 @@
 //! - [`resources`]: what a host has and a task needs, with its arithmetic
 //! - [`attributes`], [`duration`], [`size`]: texts of flags and documents
 //! - [`required`]: refuses messages whose required fields are absent
-//! - [`json`]: protobuf to JSON and back
+//! - [`json`]: protobuf to JSON and back; [`documents`]: shapes that endpoints share
 //! - [`task_state`], [`status`]: rules and builders for task states and statuses
 //!
 //! # Example
@@ -33,6 +33,7 @@ mod generated {
 pub use generated::{appc, docker, mesos};
 
 pub mod attributes;
+pub mod documents;
 pub mod duration;
 pub mod ids;
 pub mod json;

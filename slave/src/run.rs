@@ -101,7 +101,7 @@ async fn start_node(
         node: node_config(log),
         ..real::Config::default()
     };
-    let node = real::start(node.from_env(environment_but_bind)?).await?;
+    let node = real::start(node.from_env(real::environment_but_bind)?).await?;
     let options = ContainerizerOptions {
         isolation: flags.isolation.clone(),
         fetcher: config.helpers.fetcher.clone(),
@@ -136,12 +136,6 @@ pub fn node_config(log: slog::Logger) -> NodeConfig {
     }
 }
 
-/// Flags decide where to listen; the rest of `LIBPROCESS_*` counts.
-fn environment_but_bind(name: &str) -> Option<String> {
-    let bind = ["LIBPROCESS_IP", "LIBPROCESS_PORT"].contains(&name);
-    if bind { None } else { std::env::var(name).ok() }
-}
-
 fn hostname(flags: &Flags) -> String {
     if let Some(hostname) = &flags.hostname {
         return hostname.clone();
@@ -149,7 +143,7 @@ fn hostname(flags: &Flags) -> String {
     if !flags.hostname_lookup {
         return flags.advertise_ip.unwrap_or(flags.ip).to_string();
     }
-    nix::unistd::gethostname().unwrap_or_default().to_string_lossy().into_owned()
+    real::host_name()
 }
 
 fn fail(program: &str, reason: &str) -> ExitCode {

@@ -126,6 +126,18 @@ pub fn run<T>(main: impl Future<Output = T>) -> T {
     actix_rt::System::new().block_on(main)
 }
 
+/// The environment without `LIBPROCESS_IP` and `LIBPROCESS_PORT`: for daemons whose flags decide where
+/// to listen.
+pub fn environment_but_bind(name: &str) -> Option<String> {
+    let bind = ["LIBPROCESS_IP", "LIBPROCESS_PORT"].contains(&name);
+    if bind { None } else { std::env::var(name).ok() }
+}
+
+/// This host's own name.
+pub fn host_name() -> String {
+    nix::unistd::gethostname().unwrap_or_default().to_string_lossy().into_owned()
+}
+
 /// Waits for SIGINT or SIGTERM and names it. Must be called inside [`run`].
 pub async fn stop_signal() -> &'static str {
     use tokio::signal::unix::{SignalKind, signal};
@@ -198,7 +210,7 @@ fn bind(config: &Config) -> Result<(std::net::TcpListener, SocketAddrV4), StartE
 /// The IPv4 address that this host's name resolves to.
 fn own_address() -> Result<Ipv4Addr, StartError> {
     use std::net::ToSocketAddrs;
-    let name = nix::unistd::gethostname().unwrap_or_default().to_string_lossy().into_owned();
+    let name = host_name();
     let found = (name.as_str(), 0).to_socket_addrs().ok().and_then(|mut addresses| {
         addresses.find_map(|address| match address {
             SocketAddr::V4(v4) => Some(*v4.ip()),

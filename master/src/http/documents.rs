@@ -1,10 +1,10 @@
 //! JSON shapes that several endpoints share. Keys stand in the order that clients know.
 
 use libprocess::Time;
+use protos::documents::{self as shared, labels, object, put};
 use protos::json::to_json;
 use protos::mesos;
 use protos::resources::Resources;
-use protos::task_state;
 use protos::{attributes, mesos::framework_info::Capability};
 use serde_json::{Map, Value, json};
 
@@ -14,64 +14,9 @@ pub(crate) fn seconds(time: Time) -> Value {
     time.as_secs_f64().into()
 }
 
-/// Adds `value` under `key` unless it is absent.
-pub(crate) fn put(object: &mut Map<String, Value>, key: &str, value: Option<impl Into<Value>>) {
-    if let Some(value) = value {
-        object.insert(key.to_owned(), value.into());
-    }
-}
-
-/// The object of a `json!({...})` literal.
-pub(crate) fn object(value: Value) -> Map<String, Value> {
-    match value {
-        Value::Object(object) => object,
-        _ => Map::new(),
-    }
-}
-
-pub(crate) fn labels(labels: &Option<mesos::Labels>) -> Option<Value> {
-    let labels = labels.as_ref()?;
-    Some(labels.labels.iter().map(to_json).collect())
-}
-
-fn status(status: &mesos::TaskStatus) -> Value {
-    let mut entry = object(json!({
-        "state": task_state::name(status.state),
-        "timestamp": status.timestamp(),
-    }));
-    put(&mut entry, "labels", labels(&status.labels));
-    put(&mut entry, "container_status", status.container_status.as_ref().map(to_json));
-    put(&mut entry, "healthy", status.healthy);
-    Value::Object(entry)
-}
-
-/// A task of master or slave.
+/// A task.
 pub(crate) fn task(task: &TaskEntry) -> Value {
-    let wire = task.wire();
-    let resources = Resources::from_wire(&wire.resources).unwrap_or_default();
-    let role = resources.allocations().into_keys().next().unwrap_or_default();
-    let mut entry = object(json!({
-        "id": wire.task_id.value,
-        "name": wire.name,
-        "framework_id": wire.framework_id.value,
-        "executor_id": wire.executor_id.as_ref().map_or("", |id| &id.value),
-        "slave_id": wire.slave_id.value,
-        "state": task_state::name(wire.state),
-        "resources": resources.to_object(),
-    }));
-    if !wire.limits.is_empty() {
-        let limits = wire.limits.iter().map(|(name, limit)| (name.clone(), limit.value.into()));
-        entry.insert("limits".to_owned(), Value::Object(limits.collect()));
-    }
-    entry.insert("role".to_owned(), if role.is_empty() { "*".into() } else { role.into() });
-    let statuses = wire.statuses.iter().map(status).collect::<Vec<_>>();
-    entry.insert("statuses".to_owned(), statuses.into());
-    put(&mut entry, "user", wire.user.clone());
-    put(&mut entry, "labels", labels(&wire.labels));
-    put(&mut entry, "discovery", wire.discovery.as_ref().map(to_json));
-    put(&mut entry, "container", wire.container.as_ref().map(to_json));
-    put(&mut entry, "health_check", wire.health_check.as_ref().map(to_json));
-    Value::Object(entry)
+    shared::task(task.wire())
 }
 
 fn command(command: &mesos::CommandInfo) -> Value {

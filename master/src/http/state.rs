@@ -4,7 +4,9 @@ use libprocess::Ctx;
 use libprocess::http::{Request, Response};
 use serde_json::{Value, json};
 
-use super::documents::{self, object, put, seconds};
+use protos::documents::{object, put};
+
+use super::documents::{self, seconds};
 use crate::Master;
 
 impl Master {

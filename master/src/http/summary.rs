@@ -6,7 +6,9 @@ use libprocess::Ctx;
 use libprocess::http::{Request, Response};
 use serde_json::{Map, Value, json};
 
-use super::documents::{self, object, put};
+use protos::documents::{object, put};
+
+use super::documents;
 use crate::Master;
 use crate::state::{Framework, TaskEntry};
 

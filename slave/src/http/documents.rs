@@ -1,67 +1,17 @@
 //! JSON shapes of frameworks, executors and tasks.
 
+use protos::documents::{labels, object, put, role, task};
 use protos::json::to_json;
 use protos::mesos;
 use protos::mesos::framework_info::capability::Type as Capability;
 use protos::resources::Resources;
-use protos::task_state::{is_terminal, name};
-use serde_json::{Map, Value, json};
+use protos::task_state::is_terminal;
+use serde_json::{Value, json};
 
 use crate::state::{Executor, Framework};
 
-pub(super) fn put(object: &mut Map<String, Value>, key: &str, value: Option<impl Into<Value>>) {
-    if let Some(value) = value {
-        object.insert(key.to_owned(), value.into());
-    }
-}
-
-pub(super) fn object(value: Value) -> Map<String, Value> {
-    match value {
-        Value::Object(object) => object,
-        _ => Map::new(),
-    }
-}
-
 fn resources(wire: &[mesos::Resource]) -> Resources {
     Resources::from_wire(wire).unwrap_or_default()
-}
-
-fn role(resources: &Resources) -> String {
-    let role = resources.allocations().into_keys().next().unwrap_or_default();
-    if role.is_empty() { "*".to_owned() } else { role }
-}
-
-fn labels(labels: &Option<mesos::Labels>) -> Option<Value> {
-    labels.as_ref().map(|labels| labels.labels.iter().map(to_json).collect())
-}
-
-fn status(status: &mesos::TaskStatus) -> Value {
-    let mut entry = object(json!({"state": name(status.state), "timestamp": status.timestamp()}));
-    put(&mut entry, "labels", labels(&status.labels));
-    put(&mut entry, "container_status", status.container_status.as_ref().map(to_json));
-    put(&mut entry, "healthy", status.healthy);
-    Value::Object(entry)
-}
-
-fn task(task: &mesos::Task) -> Value {
-    let held = resources(&task.resources);
-    let mut entry = object(json!({
-        "id": task.task_id.value,
-        "name": task.name,
-        "framework_id": task.framework_id.value,
-        "executor_id": task.executor_id.as_ref().map_or("", |id| &id.value),
-        "slave_id": task.slave_id.value,
-        "state": name(task.state),
-        "resources": held.to_object(),
-        "role": role(&held),
-        "statuses": task.statuses.iter().map(status).collect::<Vec<_>>(),
-    }));
-    put(&mut entry, "user", task.user.clone());
-    put(&mut entry, "labels", labels(&task.labels));
-    put(&mut entry, "discovery", task.discovery.as_ref().map(to_json));
-    put(&mut entry, "container", task.container.as_ref().map(to_json));
-    put(&mut entry, "health_check", task.health_check.as_ref().map(to_json));
-    Value::Object(entry)
 }
 
 fn queued_task(task: &mesos::TaskInfo) -> Value {

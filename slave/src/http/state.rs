@@ -7,7 +7,9 @@ use protos::json::to_json;
 use protos::resources::Resources;
 use serde_json::{Value, json};
 
-use super::documents::{framework, object, put};
+use protos::documents::{object, put};
+
+use super::documents::framework;
 use crate::Slave;
 use crate::metrics::used;
 
