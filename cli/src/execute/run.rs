@@ -163,7 +163,7 @@ impl Loop {
 
     fn act(&mut self, action: Action) -> Option<Result<(), String>> {
         match action {
-            Action::Print(text) => println!("{text}"),
+            Action::Print(text) => libprocess::flags::say(&text),
             Action::Launch(offer, task) => {
                 if let (Some(sandboxes), Some(framework)) = (&self.sandboxes, &self.framework) {
                     let sandbox = sandboxes.of(framework, &task);

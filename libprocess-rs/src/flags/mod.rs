@@ -113,12 +113,18 @@ impl FlagError {
     /// gives the exit code: 0 for help, else 1.
     pub fn report(&self, program: &str) -> ExitCode {
         if let Self::Help(text) = self {
-            println!("{text}");
+            say(text);
             return ExitCode::SUCCESS;
         }
         eprintln!("{program}: {self}");
         ExitCode::FAILURE
     }
+}
+
+/// Prints a line to standard output. A reader that has stopped reading, such as `head`, is no failure.
+pub fn say(line: &str) {
+    use std::io::Write;
+    let _ = writeln!(std::io::stdout(), "{line}");
 }
 
 /// Flags that were read.
