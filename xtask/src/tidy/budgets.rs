@@ -28,11 +28,23 @@ pub(crate) fn read(root: &Path) -> Outcome<Ratchet> {
     text.lines().map(|line| entry(line).ok_or_else(|| bad(line))).collect()
 }
 
-/// Writes today's sizes.
-pub(crate) fn write(root: &Path, files: &[Source]) -> Outcome {
-    let over = files.iter().filter(|file| lines(file) > BUDGET);
-    let text: String = over.map(|file| format!("{} {}\n", lines(file), file.path)).collect();
+/// Lowers entries to today's sizes; adds none and raises none.
+pub(crate) fn lower(root: &Path, files: &[Source]) -> Outcome {
+    let ratchet = read(root)?;
+    if ratchet.is_empty() {
+        return Ok(());
+    }
+    let lowered = lowered(files, &ratchet);
+    let text: String = lowered.iter().map(|(path, size)| format!("{size} {path}\n")).collect();
     Ok(fs::write(file(root), text)?)
+}
+
+fn lowered(files: &[Source], ratchet: &Ratchet) -> Ratchet {
+    let entry = |file: &Source| {
+        let size = lines(file).min(*ratchet.get(&file.path)?);
+        (lines(file) > BUDGET).then(|| (file.path.clone(), size))
+    };
+    files.iter().filter_map(entry).collect()
 }
 
 fn lines(file: &Source) -> usize {
@@ -75,5 +87,14 @@ mod tests {
         assert_eq!(check(&[source(450)], &ratchet(500)).len(), 1);
         assert_eq!(check(&[source(801)], &ratchet(900)).len(), 1);
         assert_eq!(check(&[], &ratchet(500)).len(), 1);
+    }
+
+    #[test]
+    fn budgets_lowered_ratchet_has_no_new_and_no_larger_entries() {
+        let ratchet = |size| Ratchet::from([("a/src/a.rs".to_owned(), size)]);
+        assert_eq!(lowered(&[source(450)], &ratchet(500)), ratchet(450));
+        assert_eq!(lowered(&[source(600)], &ratchet(500)), ratchet(500));
+        assert_eq!(lowered(&[source(390)], &ratchet(500)), Ratchet::new());
+        assert_eq!(lowered(&[source(600)], &Ratchet::new()), Ratchet::new());
     }
 }

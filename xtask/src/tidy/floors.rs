@@ -44,6 +44,9 @@ fn imports(manifest: &str) -> Vec<String> {
     for line in manifest.lines().map(str::trim) {
         if line.starts_with('[') {
             inside = line.ends_with("dependencies]");
+            if let Some((_, name)) = line.trim_end_matches(']').split_once("dependencies.") {
+                names.push(name.trim_matches('"').to_owned());
+            }
         } else if inside && let Some((name, _)) = line.split_once(['.', '=', ' ']) {
             names.push(name.trim_matches('"').to_owned());
         }
@@ -77,5 +80,7 @@ mod tests {
         assert_eq!(problems("allocator", "coordination.workspace = true"), 1);
         let dev = "[dev-dependencies]\nmaster.workspace = true\n";
         assert_eq!(check(&[("drivers".to_owned(), dev.to_owned())]).len(), 1);
+        let table = "[dev-dependencies.master]\nworkspace = true\n";
+        assert_eq!(check(&[("drivers".to_owned(), table.to_owned())]).len(), 1);
     }
 }

@@ -4,6 +4,9 @@ use super::sources::Source;
 
 const HEADINGS: [&str; 3] = ["//! # Purpose", "//! # Non-goals", "//! # Map"];
 
+/// A page that says something in each of its parts has as many.
+const LINES: usize = 8;
+
 /// Crates whose first file lacks a part of its front page.
 pub(crate) fn check(files: &[Source]) -> Vec<String> {
     let front = |file: &&Source| {
@@ -12,8 +15,13 @@ pub(crate) fn check(files: &[Source]) -> Vec<String> {
     };
     let mut problems = Vec::new();
     for file in files.iter().filter(front) {
+        let page: Vec<&str> =
+            file.text.lines().take_while(|line| line.starts_with("//!")).collect();
+        if page.len() < LINES {
+            problems.push(format!("{}: the front page is shorter than {LINES} lines", file.path));
+        }
         for heading in HEADINGS {
-            if !file.text.lines().any(|line| line == heading) {
+            if !page.contains(&heading) {
                 problems.push(format!("{}: the front page lacks '{heading}'", file.path));
             }
         }
@@ -30,7 +38,9 @@ mod tests {
         let page = |text: &str| {
             check(&[Source { path: "a/src/lib.rs".to_owned(), text: text.to_owned() }]).len()
         };
-        assert_eq!(page("//! Does a.\n"), 3);
-        assert_eq!(page("//! Does a.\n//! # Purpose\n//! # Non-goals\n//! # Map\n"), 0);
+        assert_eq!(page("//! Does a.\n"), 4);
+        let parts = "//!\n//! # Purpose\n//! A.\n//! # Non-goals\n//! B.\n//! # Map\n//! - a\n";
+        assert_eq!(page(&format!("//! Does a.\n{parts}")), 0);
+        assert_eq!(page(&format!("//! Does a.\nmod a;\n{parts}")), 4);
     }
 }
