@@ -66,7 +66,8 @@ fn cluster_seed_run_twice_gives_one_trace() {
 
 #[test]
 fn slaves_that_crash_amid_writes_or_freeze_come_back() {
-    for seed in seeds(3) {
+    // 32: a task that was told finished was told lost when its slave came back without it.
+    for seed in seeds(3).into_iter().chain([32]) {
         eprintln!("SEED={seed}");
         let mut world = World::new(seed);
         let cluster = Cluster::of_slaves(&mut world, Shape { slaves: 8, tasks: 60 }).unwrap();

@@ -1,6 +1,7 @@
 //! Slaves' life: registration, silence, updates, removal.
 
 mod adopt;
+mod ended;
 pub(crate) mod lost;
 pub(crate) mod register;
 pub(crate) mod reregister;

@@ -12,6 +12,7 @@ use protos::resources::Resources;
 use protos::status;
 
 use super::adopt::adopt;
+use super::ended::close_ended;
 use super::welcome::{greet, tell_frameworks, tell_reachable};
 use crate::calls::offers::rescind;
 use crate::effects::{AfterRegistry, AllocatorCall, Effect, Effects};
@@ -118,6 +119,7 @@ fn reconnect(
     let kills = std::mem::take(&mut slave.pending_kills);
     fx.note(format!("slave {id} registered again from {from}"));
     fx.push(Effect::Link(from.clone()));
+    close_ended(state, id, &message, now, fx);
     let reconciliations = missing(state, id, &message, now);
     forget_executors(state, id, &message, fx);
     greet(state, id, from, reconciliations, fx);
@@ -273,6 +275,24 @@ mod tests {
         assert_eq!(greeting.reconciliations[0].statuses.len(), 1);
         assert_eq!(fx.sent::<KillTaskMessage>()[0].1.task_id.value, "kept");
         assert!(fx.0.contains(&Effect::Allocator(AllocatorCall::ActivateSlave(s()))));
+    }
+
+    #[test]
+    fn task_that_had_ended_is_told_again_and_never_lost() {
+        let mut state = cluster();
+        running(&mut state, "ended");
+        let framework = state.frameworks.get_mut(&f()).unwrap();
+        let entry = framework.tasks.get_mut(&"ended".into()).unwrap();
+        let finished = status::of(&"ended".into(), TaskState::TaskFinished, 1.0).build();
+        entry.update(&finished, None, TaskState::TaskFinished);
+        let fx = run(&mut state, message(vec![]));
+        let (_, greeting) = fx.sent::<SlaveReregisteredMessage>().remove(0);
+        assert!(greeting.reconciliations.is_empty());
+        let told = fx.sent::<protos::mesos::internal::StatusUpdateMessage>();
+        assert_eq!(told[0].1.update.status.state(), TaskState::TaskFinished);
+        let tasks = &state.frameworks.get(&f()).unwrap().tasks;
+        assert!(tasks.active().is_empty());
+        assert_eq!(tasks.completed().count(), 1);
     }
 
     #[test]
