@@ -43,7 +43,6 @@ impl IsolatorProcess for PosixCpu {
         let system: i64 = members.iter().map(|stat| stat.stime as i64 + stat.cstime.max(0)).sum();
         Ok(ResourceStatistics {
             timestamp: cx.now().as_secs_f64(),
-            processes: u32::try_from(members.len()).ok(),
             cpus_user_time_secs: Some(user as f64 / ticks),
             cpus_system_time_secs: Some(system as f64 / ticks),
             ..Default::default()

@@ -41,7 +41,6 @@ impl IsolatorProcess for PosixMem {
         Ok(ResourceStatistics {
             timestamp: cx.now().as_secs_f64(),
             mem_rss_bytes: Some(bytes),
-            mem_total_bytes: Some(bytes),
             ..Default::default()
         })
     }

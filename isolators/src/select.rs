@@ -14,7 +14,7 @@ const ALIASES: [(&str, &[&str]); 1] = [("process", &BUILT)];
 const IMPLIED: [&str; 1] = ["filesystem/posix"];
 
 /// Names of the original that are not built.
-const NOT_BUILT: [&str; 34] = [
+const NOT_BUILT: [&str; 39] = [
     "cgroups",
     "cgroups/all",
     "cgroups/blkio",
@@ -43,12 +43,17 @@ const NOT_BUILT: [&str; 34] = [
     "volume/host_path",
     "volume/image",
     "volume/secret",
+    "volume/csi",
     "disk/du",
     "posix/disk",
     "disk/xfs",
     "gpu/nvidia",
     "network/cni",
+    "network/port_mapping",
     "network/ports",
+    "environment_secret",
+    "windows/cpu",
+    "windows/mem",
 ];
 
 /// The flag `isolation` cannot be served.

@@ -14,7 +14,8 @@ pub enum Output {
     Inherit,
     /// Nowhere.
     Null,
-    /// Appended to a file that is created when missing.
+    /// Appended to a file that is created when missing, for the child's user. Never through a
+    /// symbolic link.
     File(PathBuf),
     /// Collected and handed over when the child ends, at most 1 MiB; more is dropped.
     Collect,

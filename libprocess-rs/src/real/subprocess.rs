@@ -1,7 +1,10 @@
 //! Real operating-system processes.
 
 use std::collections::BTreeSet;
+use std::fs::File;
+use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -19,6 +22,8 @@ use crate::subprocess::{
 
 /// Most bytes collected of one output.
 const MAX_COLLECTED_BYTES: u64 = 1024 * 1024;
+/// Looks at a tree that is to be killed and goes on forking.
+const MAX_STOP_ROUNDS: usize = 64;
 /// How often a process that is no child is looked at.
 const POLL: Duration = Duration::from_millis(100);
 
@@ -76,6 +81,10 @@ impl Subprocesses for RealSubprocesses {
         let sent = match target {
             Target::Process(pid) => nix::sys::signal::kill(os_pid(pid), signal),
             Target::Group(pid) => nix::sys::signal::killpg(os_pid(pid), signal),
+            Target::Tree(pid) if signal == Signal::SIGKILL => {
+                kill_tree(pid);
+                Ok(())
+            }
             Target::Tree(pid) => {
                 for member in tree(pid) {
                     // Members come and go while they are signalled.
@@ -128,15 +137,49 @@ fn tree(root: u32) -> BTreeSet<i32> {
     }
 }
 
-fn stdio(output: &Output) -> std::io::Result<Stdio> {
+/// Kills a tree whose members may be forking: who is stopped forks no more, so once a look finds
+/// nobody new, everybody is there to be killed.
+fn kill_tree(root: u32) {
+    let mut stopped = BTreeSet::new();
+    for _ in 0..MAX_STOP_ROUNDS {
+        let fresh: Vec<i32> = tree(root).difference(&stopped).copied().collect();
+        // Members come and go meanwhile.
+        let alive =
+            |member: &i32| nix::sys::signal::kill(OsPid::from_raw(*member), Signal::SIGSTOP);
+        let found = fresh.iter().filter(|member| alive(member).is_ok()).count();
+        stopped.extend(fresh);
+        if found == 0 {
+            break;
+        }
+    }
+    for member in stopped {
+        let _ = nix::sys::signal::kill(OsPid::from_raw(member), Signal::SIGKILL);
+    }
+}
+
+/// The file that takes a child's output; a new one belongs to the child's user. A symbolic link is
+/// refused: whoever may write to the directory could point it at a file of ours.
+fn output_file(path: &Path, user: Option<(u32, u32)>) -> std::io::Result<File> {
+    let mut options = File::options();
+    options.append(true).custom_flags(nix::libc::O_NOFOLLOW);
+    match options.clone().create_new(true).open(path) {
+        Ok(file) => {
+            if let Some((uid, gid)) = user {
+                std::os::unix::fs::fchown(&file, Some(uid), Some(gid))?;
+            }
+            Ok(file)
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => options.open(path),
+        Err(error) => Err(error),
+    }
+}
+
+fn stdio(output: &Output, user: Option<(u32, u32)>) -> std::io::Result<Stdio> {
     Ok(match output {
         Output::Inherit => Stdio::inherit(),
         Output::Null => Stdio::null(),
         Output::Collect => Stdio::piped(),
-        Output::File(path) => {
-            let file = std::fs::OpenOptions::new().append(true).create(true).open(path)?;
-            Stdio::from(file)
-        }
+        Output::File(path) => Stdio::from(output_file(path, user)?),
     })
 }
 
@@ -146,7 +189,8 @@ fn start(command: &Command) -> std::io::Result<tokio::process::Child> {
         os.arg0(zeroth).args(rest);
     }
     os.env_clear().envs(&command.env).stdin(Stdio::null());
-    os.stdout(stdio(&command.stdout)?).stderr(stdio(&command.stderr)?);
+    os.stdout(stdio(&command.stdout, command.user)?);
+    os.stderr(stdio(&command.stderr, command.user)?);
     if let Some(cwd) = &command.cwd {
         os.current_dir(cwd);
     }

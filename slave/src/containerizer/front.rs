@@ -72,6 +72,8 @@ impl Containerizer for Front {
             // Dropping the sender answers None for an unknown container.
             if let Some(container) = this.containers.get_mut(&id) {
                 container.waiting.push(sender);
+            } else if let Some((_, end)) = this.remembered.iter().rfind(|(of, _)| *of == id) {
+                let _ = sender.send(end.clone());
             }
         });
         Box::pin(async move { receiver.await.ok() })
@@ -89,16 +91,16 @@ impl Containerizer for Front {
 
     fn recover(&self, known: Vec<(ContainerId, u32)>) -> ContainerFuture<()> {
         let told = self.0.ask_later(move |this, cx| {
-            let ids: Vec<ContainerId> = known.iter().map(|(id, _)| id.clone()).collect();
-            for (id, pid) in known {
-                this.take_over(id, pid, cx);
+            for (id, pid) in &known {
+                this.take_over(id.clone(), *pid, cx);
             }
             let isolators = this.isolators.clone();
             async move {
                 for isolator in isolators {
-                    for id in &ids {
+                    for (id, pid) in &known {
                         // An isolator that fails here measures nothing of that container.
                         let _ = isolator.prepare(id, Resources::new()).await;
+                        let _ = isolator.isolate(id, *pid).await;
                     }
                 }
             }

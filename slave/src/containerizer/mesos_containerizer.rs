@@ -1,20 +1,20 @@
 //! The containerizer that needs nothing but the operating system: a session for each container, and
 //! the isolators that the flag `isolation` names.
 
-use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::channel::oneshot;
 use isolators::Isolator;
-use libprocess::subprocess::{Child, Command, Ended, Output, Target};
+use libprocess::subprocess::{Child, Ended, Target};
 use libprocess::{Ctx, Handle, Node, Process, Routes};
 use protos::ids::ContainerId;
 use protos::mesos;
 use protos::resources::Resources;
 
 use super::front::Front;
+use super::launcher::posix;
 use super::states::State;
 use super::{ContainerConfig, ContainerError, ContainerFuture, Containerizer, Termination};
 use crate::fetcher::{FetchRequest, Fetcher};
@@ -22,6 +22,8 @@ use crate::fetcher::{FetchRequest, Fetcher};
 const SIGKILL: i32 = 9;
 /// Between two rounds of killing what is left of a container.
 const KILL_AGAIN: Duration = Duration::from_millis(100);
+/// Ended containers whose end is still known to who asks late.
+const MAX_REMEMBERED: usize = 1024;
 
 /// What the containerizer is told once.
 #[derive(Debug, Clone)]
@@ -49,6 +51,9 @@ pub struct MesosContainerizer {
     pub(super) isolators: Vec<Arc<dyn Isolator>>,
     fetcher: Handle<Fetcher>,
     pub(super) containers: BTreeMap<ContainerId, Container>,
+    /// How the last containers ended, oldest first: a short-lived one may end before its launcher
+    /// comes to wait for it.
+    pub(super) remembered: VecDeque<(ContainerId, Termination)>,
 }
 
 impl Process for MesosContainerizer {
@@ -66,8 +71,8 @@ pub fn start(
     let isolators = isolators::start(node, &options.isolation)?;
     let fetcher = Fetcher::new(options.fetcher, options.frameworks_home);
     let fetcher = node.spawn_numbered("fetcher", fetcher);
-    let containers = BTreeMap::new();
-    let process = MesosContainerizer { isolators, fetcher, containers };
+    let (containers, remembered) = (BTreeMap::new(), VecDeque::new());
+    let process = MesosContainerizer { isolators, fetcher, containers, remembered };
     Ok(Arc::new(Front(node.spawn_numbered("mesos-containerizer", process))))
 }
 
@@ -84,9 +89,10 @@ impl MesosContainerizer {
             let _ = reply.send(Err(ContainerError::Exists(id)));
             return;
         }
-        let user = match config.user.as_deref().map(look_up_user).transpose() {
+        let user = match config.user.as_deref().map(posix::user).transpose() {
             Ok(user) => user,
             Err(reason) => {
+                self.remember(&id, Termination { message: reason.clone(), ..Default::default() });
                 let _ = reply.send(Err(ContainerError::Launch { id, reason }));
                 return;
             }
@@ -134,7 +140,7 @@ impl MesosContainerizer {
         if !self.step(&launch.id, State::Isolating) {
             return self.failed(launch, "destroyed while it fetched".to_owned(), cx);
         }
-        let command = match command(&launch) {
+        let command = match posix::command(&launch.config, launch.user) {
             Ok(command) => command,
             Err(reason) => return self.failed(launch, reason, cx),
         };
@@ -155,6 +161,8 @@ impl MesosContainerizer {
         let checkpoint = launch.config.pid_checkpoint.clone();
         let disk = cx.disk();
         let isolating: Vec<_> = self.isolators.iter().map(|i| i.isolate(&id, pid)).collect();
+        // The command runs already: a slave that crashes before the process id is on disk does not
+        // find it again. Such an executor notices that its slave is gone, and ends by itself.
         let isolated = async move {
             if let Some(path) = checkpoint {
                 let text = pid.to_string().into();
@@ -165,6 +173,7 @@ impl MesosContainerizer {
         cx.defer(isolated, move |this, isolated, cx| match isolated {
             Ok(_) if this.step(&launch.id, State::Running) => {
                 let _ = launch.reply.send(Ok(()));
+                this.finish_if_ended(&launch.id, cx);
             }
             Ok(_) => this.failed(launch, "destroyed while it was started".to_owned(), cx),
             Err(reason) => this.failed(launch, reason, cx),
@@ -200,11 +209,26 @@ impl MesosContainerizer {
     fn ended(&mut self, id: &ContainerId, end: Ended, cx: &mut Ctx<Self>) {
         let Some(container) = self.containers.get_mut(id) else { return };
         container.ended = Some(end);
-        container.state = State::Destroying;
-        self.kill(id, cx);
+        // A launch that is not over yet goes on: it was one, however short, and no failure.
+        if container.state != State::Isolating {
+            self.finish_if_ended(id, cx);
+        }
+    }
+
+    fn finish_if_ended(&mut self, id: &ContainerId, cx: &mut Ctx<Self>) {
+        let Some(container) = self.containers.get_mut(id) else { return };
+        if container.ended.is_some() {
+            container.state = State::Destroying;
+            self.kill(id, cx);
+        }
     }
 
     pub(super) fn destroy(&mut self, id: &ContainerId, cx: &mut Ctx<Self>) {
+        let fetches = self.containers.get(id).is_some_and(|it| it.state == State::Fetching);
+        if fetches {
+            let id = id.clone();
+            self.fetcher.tell(move |fetcher, cx| fetcher.stop(&id, cx));
+        }
         if self.step(id, State::Destroying) {
             // Before the command is started there is nothing to kill: the launch notices.
             self.kill(id, cx);
@@ -243,6 +267,14 @@ impl MesosContainerizer {
         for waiting in container.waiting {
             let _ = waiting.send(termination.clone());
         }
+        self.remember(id, termination);
+    }
+
+    fn remember(&mut self, id: &ContainerId, termination: Termination) {
+        if self.remembered.len() == MAX_REMEMBERED {
+            self.remembered.pop_front();
+        }
+        self.remembered.push_back((id.clone(), termination));
     }
 
     pub(super) fn usage(
@@ -254,10 +286,15 @@ impl MesosContainerizer {
             let unknown = ContainerError::Unknown(id.clone());
             return Box::pin(async { Err(unknown) });
         };
+        // What was allocated is both: nothing is given beyond it yet.
+        let cpus = Some(container.resources.cpus());
+        let mem = Some((container.resources.mem() * 1_048_576.0) as u64);
         let mut statistics = mesos::ResourceStatistics {
             timestamp: cx.now().as_secs_f64(),
-            cpus_limit: Some(container.resources.cpus()),
-            mem_limit_bytes: Some((container.resources.mem() * 1_048_576.0) as u64),
+            cpus_soft_limit: cpus,
+            cpus_limit: cpus,
+            mem_soft_limit_bytes: mem,
+            mem_limit_bytes: mem,
             ..Default::default()
         };
         let parts: Vec<_> = self.isolators.iter().map(|i| i.usage(id)).collect();
@@ -286,44 +323,9 @@ struct Launch {
 
 /// Adds what one isolator measured.
 fn merge(into: &mut mesos::ResourceStatistics, part: mesos::ResourceStatistics) {
-    into.processes = part.processes.or(into.processes);
     into.cpus_user_time_secs = part.cpus_user_time_secs.or(into.cpus_user_time_secs);
     into.cpus_system_time_secs = part.cpus_system_time_secs.or(into.cpus_system_time_secs);
     into.mem_rss_bytes = part.mem_rss_bytes.or(into.mem_rss_bytes);
-    into.mem_total_bytes = part.mem_total_bytes.or(into.mem_total_bytes);
-}
-
-fn look_up_user(name: &str) -> Result<(u32, u32), String> {
-    match nix::unistd::User::from_name(name) {
-        Ok(Some(user)) => Ok((user.uid.as_raw(), user.gid.as_raw())),
-        Ok(None) => Err(format!("user '{name}' does not exist on this host")),
-        Err(error) => Err(format!("cannot look up user '{name}': {error}")),
-    }
-}
-
-fn command(launch: &Launch) -> Result<Command, String> {
-    let config = &launch.config;
-    let info = &config.command;
-    let value = info.value.clone().ok_or("the executor's command has no value")?;
-    let (program, argv) = if info.shell.unwrap_or(true) {
-        ("/bin/sh".to_owned(), vec!["sh".to_owned(), "-c".to_owned(), value])
-    } else if info.arguments.is_empty() {
-        (value.clone(), vec![value])
-    } else {
-        (value, info.arguments.clone())
-    };
-    let output = |name: &str| Output::File(PathBuf::from(&config.directory).join(name));
-    Ok(Command {
-        program,
-        argv,
-        env: config.environment.clone(),
-        cwd: Some(config.directory.clone()),
-        stdout: output("stdout"),
-        stderr: output("stderr"),
-        session: true,
-        user: launch.user,
-        ..Command::default()
-    })
 }
 
 impl MesosContainerizer {

@@ -1,6 +1,7 @@
 //! What runs containers: the seam between the slave and the host.
 
 mod front;
+mod launcher;
 pub mod mesos_containerizer;
 mod states;
 

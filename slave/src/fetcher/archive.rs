@@ -77,7 +77,7 @@ pub(super) fn extract(archive: &Path, into: &Path) -> Result<bool, ArchiveError>
         }
         Kind::Zip => unzip(file, archive, into)?,
         Kind::Gz => {
-            let target = into.join(name.trim_end_matches(".gz"));
+            let target = into.join(name.strip_suffix(".gz").unwrap_or(&name));
             let plain = flate2::bufread::MultiGzDecoder::new(file);
             copy_new(plain, &target).map_err(io)?;
         }
@@ -99,20 +99,41 @@ fn is_inside(path: &Path) -> bool {
     path.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir))
 }
 
-/// A link's target, seen from the link's directory, that stays below the root.
-fn link_stays_inside(link: &Path, target: &Path) -> bool {
-    let mut depth = link.parent().map_or(0, |parent| {
-        parent.components().filter(|part| matches!(part, Component::Normal(_))).count()
-    });
+/// True when a symbolic link at `link`, a path within `root`, stays within it with that target.
+///
+/// The directory of the link is looked up on disk, because links of earlier entries may have moved it
+/// up. Going up again after going down is refused: what was gone down through may be a link, now or
+/// after a later entry. What is left can only go down from a place within, through links that were
+/// judged by the same rule.
+fn link_stays_inside(root: &Path, link: &Path, target: &Path) -> bool {
+    let parent = link.parent().unwrap_or(Path::new(""));
+    let Some(mut depth) = depth(root, parent) else { return false };
+    let mut down = false;
     for part in target.components() {
         match part {
-            Component::Normal(_) => depth += 1,
+            Component::Normal(_) => down = true,
             Component::CurDir => {}
-            Component::ParentDir if depth > 0 => depth -= 1,
+            Component::ParentDir if depth > 0 && !down => depth -= 1,
             _ => return false,
         }
     }
     true
+}
+
+/// How many directories below `root` the directory `within` really lies; what of it does not exist
+/// yet will be made. None when it lies outside, or nobody can tell.
+fn depth(root: &Path, within: &Path) -> Option<usize> {
+    let root = root.canonicalize().ok()?;
+    for (missing, ancestor) in within.ancestors().enumerate() {
+        let path = root.join(ancestor);
+        if let Ok(real) = path.canonicalize() {
+            return Some(real.strip_prefix(&root).ok()?.components().count() + missing);
+        }
+        if path.symlink_metadata().is_ok() {
+            return None;
+        }
+    }
+    None
 }
 
 fn untar(from: impl Read, archive: &Path, into: &Path) -> Result<(), ArchiveError> {
@@ -131,7 +152,7 @@ fn untar(from: impl Read, archive: &Path, into: &Path) -> Result<(), ArchiveErro
         let target = entry.link_name().map_err(io)?.map(std::borrow::Cow::into_owned);
         let link = kind.is_symlink() || kind.is_hard_link();
         let leads_out = match &target {
-            Some(target) if kind.is_symlink() => !link_stays_inside(&path, target),
+            Some(target) if kind.is_symlink() => !link_stays_inside(into, &path, target),
             Some(target) if link => !is_inside(target),
             _ => link,
         };
@@ -225,12 +246,15 @@ mod tests {
     #[test]
     fn archive_escapes_are_refused() {
         use tar::EntryType::*;
-        let cases: [&[(&str, tar::EntryType, &str)]; 7] = [
+        let cases: [&[(&str, tar::EntryType, &str)]; 10] = [
             &[("../out", Regular, "")],
             &[("/tmp/out-of-sandbox", Regular, "")],
             &[("a/../../out", Regular, "")],
             &[("l", Symlink, ".."), ("l/out", Regular, "")],
             &[("l", Symlink, "/etc")],
+            &[("d", Symlink, "."), ("d/d/d/l", Symlink, "../../../out")],
+            &[("a/", Directory, ""), ("a/b", Symlink, ".."), ("l", Symlink, "a/b/../out")],
+            &[("l", Symlink, "later/../../out")],
             &[("l", Link, "../a.tar")],
             &[("dev", Char, "")],
         ];
@@ -238,6 +262,80 @@ mod tests {
             let (root, done) = extracted(entries);
             assert!(!done, "{entries:?}");
             assert!(!root.path().join("out").exists(), "{entries:?}");
+        }
+    }
+
+    fn packed(kind: Kind) -> Vec<u8> {
+        use std::io::Write;
+        let tar = tar_with(&[("d/f", tar::EntryType::Regular, "")]);
+        match kind {
+            Kind::Tar => tar,
+            Kind::TarGz | Kind::Gz => {
+                let mut gzip = flate2::write::GzEncoder::new(Vec::new(), Default::default());
+                gzip.write_all(if kind == Kind::Gz { b"hi" } else { &tar }).unwrap();
+                gzip.finish().unwrap()
+            }
+            Kind::TarBz2 => {
+                let mut bzip = bzip2::write::BzEncoder::new(Vec::new(), Default::default());
+                bzip.write_all(&tar).unwrap();
+                bzip.finish().unwrap()
+            }
+            Kind::TarXz => {
+                let mut xz = Vec::new();
+                lzma_rs::xz_compress(&mut tar.as_slice(), &mut xz).unwrap();
+                xz
+            }
+            Kind::Zip => zipped("d/f", 0o100_644),
+        }
+    }
+
+    fn zipped(name: &str, mode: u32) -> Vec<u8> {
+        use std::io::Write;
+        let mut zip = zip::ZipWriter::new(io::Cursor::new(Vec::new()));
+        let options = zip::write::SimpleFileOptions::default().unix_permissions(mode);
+        if mode & 0o170_000 == 0o120_000 {
+            zip.add_symlink(name, "..", options).unwrap();
+        } else {
+            zip.start_file(name, options).unwrap();
+            zip.write_all(b"hi").unwrap();
+        }
+        zip.finish().unwrap().into_inner()
+    }
+
+    #[test]
+    fn archive_of_every_kind_is_extracted() {
+        let cases = [
+            ("a.tar", "d/f"),
+            ("a.tgz", "d/f"),
+            ("a.tar.gz", "d/f"),
+            ("a.tbz2", "d/f"),
+            ("a.tar.bz2", "d/f"),
+            ("a.txz", "d/f"),
+            ("a.tar.xz", "d/f"),
+            ("a.zip", "d/f"),
+            ("a.gz.gz", "a.gz"),
+        ];
+        for (name, file) in cases {
+            let root = tempfile::tempdir().unwrap();
+            let archive = root.path().join(name);
+            fs::write(&archive, packed(kind(name).unwrap())).unwrap();
+            assert!(extract(&archive, root.path()).unwrap(), "{name}");
+            assert_eq!(fs::read(root.path().join(file)).unwrap(), b"hi", "{name}");
+            fs::write(&archive, b"noise").unwrap();
+            assert!(extract(&archive, root.path()).is_err(), "{name}");
+        }
+    }
+
+    #[test]
+    fn archive_zip_escapes_are_refused() {
+        for (name, mode) in [("../out", 0o100_644), ("/out", 0o100_644), ("l", 0o120_777)] {
+            let root = tempfile::tempdir().unwrap();
+            let sandbox = root.path().join("sandbox");
+            fs::create_dir(&sandbox).unwrap();
+            let archive = root.path().join("a.zip");
+            fs::write(&archive, zipped(name, mode)).unwrap();
+            let refused = extract(&archive, &sandbox);
+            assert!(matches!(refused, Err(ArchiveError::Escape { .. })), "{name}: {refused:?}");
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
+use std::net::{TcpStream, ToSocketAddrs};
 use std::path::Path;
 use std::time::Duration;
 
@@ -10,7 +10,9 @@ const MAX_REDIRECTS: usize = 10;
 const MAX_LINE_BYTES: u64 = 16 * 1024;
 const MAX_HEADERS: usize = 200;
 const MAX_BODY_BYTES: u64 = 64 * 1024 * 1024 * 1024;
-/// A transfer that stands still for so long has failed.
+/// A server that does not take a connection for so long is not there.
+const CONNECT: Duration = Duration::from_secs(30);
+/// A transfer that stands still for so long has failed (default of the flag `fetcher_stall_timeout`).
 const STALL: Duration = Duration::from_secs(60);
 
 fn bad(message: impl Into<String>) -> io::Error {
@@ -26,14 +28,15 @@ pub(super) fn download(url: &str, to: &Path) -> io::Result<()> {
     for _ in 0..MAX_REDIRECTS {
         match get(&url, to)? {
             None => return Ok(()),
-            Some(location) => url = absolute(&url, &location),
+            Some(location) => url = absolute(&url, &location)?,
         }
     }
     Err(bad("too many redirects"))
 }
 
 fn split(url: &str) -> io::Result<(String, String)> {
-    let rest = url.strip_prefix("http://").ok_or_else(|| bad(format!("cannot fetch {url}")))?;
+    let served = || bad(format!("cannot fetch {url}: only http:// is served"));
+    let rest = url.strip_prefix("http://").ok_or_else(served)?;
     let (host, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
     let host = host.rsplit_once('@').map_or(host, |(_, host)| host);
     if host.is_empty() || url.contains(['\r', '\n', ' ']) {
@@ -43,24 +46,44 @@ fn split(url: &str) -> io::Result<(String, String)> {
     Ok((host.to_owned(), path.to_owned()))
 }
 
-fn absolute(base: &str, location: &str) -> String {
-    if location.contains("://") {
-        return location.to_owned();
+/// A redirect's location as a whole URL, seen from the URL that was asked for.
+fn absolute(base: &str, location: &str) -> io::Result<String> {
+    let (host, path) = split(base)?;
+    Ok(if location.contains("://") {
+        location.to_owned()
+    } else if let Some(elsewhere) = location.strip_prefix("//") {
+        format!("http://{elsewhere}")
+    } else if location.starts_with('/') {
+        format!("http://{host}{location}")
+    } else {
+        let path = path.split(['?', '#']).next().unwrap_or_default();
+        let directory = path.rfind('/').map_or("/", |end| &path[..=end]);
+        format!("http://{host}{directory}{location}")
+    })
+}
+
+fn connect(host: &str) -> io::Result<TcpStream> {
+    // An address in brackets has colons of its own.
+    let has_port = host.rsplit_once(':').is_some_and(|(_, port)| !port.contains(']'));
+    let address = if has_port { host.to_owned() } else { format!("{host}:80") };
+    let mut failure = bad(format!("{host} has no address"));
+    for address in address.to_socket_addrs()? {
+        match TcpStream::connect_timeout(&address, CONNECT) {
+            Ok(stream) => {
+                stream.set_read_timeout(Some(STALL))?;
+                stream.set_write_timeout(Some(STALL))?;
+                return Ok(stream);
+            }
+            Err(error) => failure = error,
+        }
     }
-    let host = split(base).map(|(host, _)| host).unwrap_or_default();
-    match location.strip_prefix("//") {
-        Some(rest) => format!("http://{rest}"),
-        None => format!("http://{host}/{}", location.trim_start_matches('/')),
-    }
+    Err(failure)
 }
 
 /// Fetches once; a redirect's location instead of a body.
 fn get(url: &str, to: &Path) -> io::Result<Option<String>> {
     let (host, path) = split(url)?;
-    let address = if host.contains(':') { host.clone() } else { format!("{host}:80") };
-    let mut stream = TcpStream::connect(address)?;
-    stream.set_read_timeout(Some(STALL))?;
-    stream.set_write_timeout(Some(STALL))?;
+    let mut stream = connect(&host)?;
     let head =
         format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\nAccept: */*\r\n\r\n");
     stream.write_all(head.as_bytes())?;
@@ -138,6 +161,49 @@ fn chunks(reader: &mut impl BufRead, file: &mut File) -> io::Result<()> {
         let copied = io::copy(&mut reader.by_ref().take(size), file)?;
         if copied < size || !line(reader)?.is_empty() {
             return Err(bad("malformed chunk"));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn location_of_every_form_becomes_a_whole_url() {
+        let cases = [
+            ("https://h/x", "https://h/x"),
+            ("//other:1/x", "http://other:1/x"),
+            ("/x?y", "http://h:2/x?y"),
+            ("x", "http://h:2/a/x"),
+        ];
+        for (location, url) in cases {
+            assert_eq!(absolute("http://h:2/a/b?c=/d", location).unwrap(), url);
+        }
+        assert_eq!(absolute("http://h", "x").unwrap(), "http://h/x");
+    }
+
+    #[test]
+    fn url_malformed_or_of_another_scheme_is_refused() {
+        for url in ["https://h/x", "http:///x", "http://h/a b", "http://h/\r\nX: y"] {
+            assert!(split(url).is_err(), "{url}");
+        }
+        let (host, path) = split("http://user:secret@h:81").unwrap();
+        assert_eq!((host.as_str(), path.as_str()), ("h:81", "/"));
+    }
+
+    #[test]
+    fn body_short_or_malformed_is_an_error() {
+        let directory = tempfile::tempdir().unwrap();
+        let to = directory.path().join("f");
+        let read =
+            |bytes: &[u8], length, chunked| body(&mut BufReader::new(bytes), length, chunked, &to);
+        assert!(read(b"abc", Some(3), false).is_ok());
+        assert!(read(b"abc", None, false).is_ok());
+        assert!(read(b"abc", Some(4), false).is_err());
+        assert!(read(b"3\r\nabc\r\n0\r\n\r\n", None, true).is_ok());
+        for bad in [&b"x\r\nabc"[..], b"3\r\nab", b"3\r\nabcd\r\n0\r\n\r\n", b""] {
+            assert!(read(bad, None, true).is_err(), "{bad:?}");
         }
     }
 }

@@ -78,6 +78,10 @@ pub fn fetch(uri: &Uri, sandbox: &Path, home: Option<&str>) -> Result<(), FetchI
     }
     match source(&uri.value, home)? {
         Source::File(path) => {
+            // A device or a pipe may have no end.
+            if !fs::metadata(&path).map_err(transfer)?.is_file() {
+                return Err(transfer(io::Error::other("not a regular file")));
+            }
             fs::copy(path, &target).map_err(transfer)?;
         }
         Source::Http(url) => download(&url, &target).map_err(transfer)?,
@@ -151,9 +155,15 @@ mod tests {
     #[test]
     fn fetch_bad_uris_are_refused() {
         let sandbox = tempfile::tempdir().unwrap();
-        for bad in
-            ["ftp://h/x", "relative", "file:///nowhere/x", "http://127.0.0.1:1/x", "file:///"]
-        {
+        for bad in [
+            "ftp://h/x",
+            "relative",
+            "file:///nowhere/x",
+            "http://127.0.0.1:1/x",
+            "file:///",
+            "/dev/zero",
+            "https://h/x",
+        ] {
             assert!(fetch(&uri(bad), sandbox.path(), None).is_err(), "{bad}");
         }
         for escape in ["../x", "/etc/x", "a/../../x", ""] {

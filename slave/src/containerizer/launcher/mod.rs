@@ -1,0 +1,3 @@
+//! How the first process of a container comes to be.
+
+pub(super) mod posix;
