@@ -15,6 +15,18 @@ pub struct Outcome {
     pub message: String,
 }
 
+impl Outcome {
+    /// A state that needs no words.
+    pub(super) fn of(state: TaskState) -> Self {
+        Self { state, reason: None, message: String::new() }
+    }
+}
+
+/// The first signal that programs may use as they like, as the C library numbers them.
+const FIRST_REAL_TIME: i32 = 34;
+/// The last one.
+const LAST_REAL_TIME: i32 = 64;
+
 /// The texts of signals, from number 1 on.
 const SIGNALS: [&str; 31] = [
     "Hangup",
@@ -73,7 +85,13 @@ fn describe(status: Option<ExitStatus>) -> String {
     }
     let signal = status.signal().unwrap_or_default();
     let known = usize::try_from(signal - 1).ok().and_then(|at| SIGNALS.get(at));
-    let text = known.map_or_else(|| format!("Unknown signal {signal}"), |text| (*text).to_owned());
+    let text = match known {
+        Some(text) => (*text).to_owned(),
+        None if (FIRST_REAL_TIME..=LAST_REAL_TIME).contains(&signal) => {
+            format!("Real-time signal {}", signal - FIRST_REAL_TIME)
+        }
+        None => format!("Unknown signal {signal}"),
+    };
     let core = if status.core_dumped() { " (core dumped)" } else { "" };
     format!("Command terminated with signal {text}{core}")
 }
@@ -100,6 +118,20 @@ mod tests {
                 false,
                 TaskFailed,
                 "Command terminated with signal Segmentation fault (core dumped)",
+            ),
+            (
+                signal(34),
+                false,
+                false,
+                TaskFailed,
+                "Command terminated with signal Real-time signal 0",
+            ),
+            (
+                signal(33),
+                false,
+                false,
+                TaskFailed,
+                "Command terminated with signal Unknown signal 33",
             ),
             (signal(9), true, true, TaskFailed, "Command terminated with signal Killed"),
             (None, true, false, TaskFailed, "Failed to get exit status for Command"),
