@@ -51,13 +51,18 @@ impl FileInfo {
     pub fn is_dir(&self) -> bool {
         self.mode & 0o170_000 == 0o040_000
     }
+
+    /// True for regular files, which alone can be read: a pipe may never have anything to read.
+    pub fn is_file(&self) -> bool {
+        self.mode & 0o170_000 == 0o100_000
+    }
 }
 
 /// Files of one node. Symbolic links are followed, `remove` excepted.
 pub trait Disk: Send + Sync {
-    /// The whole file.
+    /// The whole file, which must be a regular one.
     fn read(&self, path: &Path) -> DiskFuture<Bytes>;
-    /// At most `length` bytes from `offset`; empty at or past the end.
+    /// At most `length` bytes of a regular file from `offset`; empty at or past the end.
     fn read_at(&self, path: &Path, offset: u64, length: usize) -> DiskFuture<Bytes>;
     /// Replaces the file as a whole and makes it durable: temporary file in the same directory,
     /// fsync, rename, fsync of the directory. Creates missing directories.

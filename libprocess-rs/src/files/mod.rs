@@ -7,18 +7,27 @@
 mod attached;
 mod render;
 
+use std::io::ErrorKind;
 use std::path::PathBuf;
+use std::sync::Arc;
 
+use bytes::Bytes;
+use futures::Stream;
 use futures::future::BoxFuture;
 use serde_json::{Value, json};
 
-use crate::disk::DiskError;
-use crate::http::{Answer, Request, Response};
+use crate::disk::{Disk, DiskError};
+use crate::http::{Answer, Body, Request, Response};
 use crate::{Ctx, Help, Process, Routes};
 use attached::Attached;
 
 /// Most bytes that one read returns: 16 pages.
 const MAX_READ_BYTES: usize = 16 * 4096;
+
+/// Files up to this size are downloaded in one piece, whose length is announced.
+const WHOLE_BYTES: u64 = 1024 * 1024;
+/// Larger ones in pieces, so that they are never in memory as a whole.
+const PIECE_BYTES: usize = 256 * 1024;
 
 const BROWSE: Help = Help::new("Lists a directory", "`path`: the virtual path. Answers an array.");
 const READ: Help = Help::new(
@@ -47,6 +56,23 @@ impl Process for Files {
     }
 }
 
+/// The first `size` bytes of a file, piece by piece; fewer when it was cut meanwhile.
+fn stream(
+    disk: Arc<dyn Disk>,
+    path: PathBuf,
+    size: u64,
+) -> impl Stream<Item = std::io::Result<Bytes>> + Send {
+    futures::stream::try_unfold(0, move |offset: u64| {
+        let left = usize::try_from(size.saturating_sub(offset)).unwrap_or(usize::MAX);
+        let piece = disk.read_at(&path, offset, left.min(PIECE_BYTES));
+        async move {
+            let piece = piece.await.map_err(|error| error.source)?;
+            let next = offset + piece.len() as u64;
+            Ok(if piece.is_empty() { None } else { Some((piece, next)) })
+        }
+    })
+}
+
 type Found = BoxFuture<'static, Result<PathBuf, Response>>;
 
 impl Files {
@@ -71,9 +97,10 @@ impl Files {
         let disk = cx.disk();
         let wanted = root.join(rest);
         let found = Box::pin(async move {
-            let refuse = |error: DiskError| match error.is_not_found() {
-                true => Response::text(404, ""),
-                false => Response::text(500, error.to_string()),
+            let refuse = |error: DiskError| match error.source.kind() {
+                // A file has nothing below it.
+                ErrorKind::NotFound | ErrorKind::NotADirectory => Response::text(404, ""),
+                _ => Response::text(500, error.to_string()),
             };
             let root = disk.canonicalize(&root).await.map_err(refuse)?;
             let real = disk.canonicalize(&wanted).await.map_err(refuse)?;
@@ -128,6 +155,7 @@ impl Files {
             };
             let info = match disk.stat(&real).await {
                 Ok(info) if info.is_dir() => return Response::bad_request("path is a directory"),
+                Ok(info) if !info.is_file() => return Response::bad_request("path is no file"),
                 Ok(info) => info,
                 Err(error) => return Response::text(500, error.to_string()),
             };
@@ -158,10 +186,15 @@ impl Files {
                 Ok(real) => real,
                 Err(refusal) => return refusal,
             };
-            match disk.stat(&real).await {
+            let size = match disk.stat(&real).await {
                 Ok(info) if info.is_dir() => return Response::bad_request("path is a directory"),
-                Ok(_) => {}
+                Ok(info) if !info.is_file() => return Response::bad_request("path is no file"),
+                Ok(info) => info.size,
                 Err(error) => return Response::text(500, error.to_string()),
+            };
+            if size > WHOLE_BYTES {
+                let body = Body::Stream(Box::pin(stream(disk, real.clone(), size)));
+                return Response { body, ..render::download(&real, Bytes::new()) };
             }
             match disk.read(&real).await {
                 Ok(bytes) => render::download(&real, bytes),

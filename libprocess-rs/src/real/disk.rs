@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::io::{Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Sender, channel};
 
@@ -118,8 +118,25 @@ fn list(path: &Path) -> std::io::Result<Vec<FileInfo>> {
     Ok(entries)
 }
 
+/// Opens a regular file. Anything else is refused, and opening it never waits: whoever may put a
+/// pipe where we read could otherwise stop this thread.
+fn open(path: &Path) -> std::io::Result<fs::File> {
+    let mut options = fs::File::options();
+    let file = options.read(true).custom_flags(nix::libc::O_NONBLOCK).open(path)?;
+    match file.metadata()?.is_file() {
+        true => Ok(file),
+        false => Err(std::io::Error::other("not a regular file")),
+    }
+}
+
+fn read(path: &Path) -> std::io::Result<Bytes> {
+    let mut bytes = Vec::new();
+    open(path)?.read_to_end(&mut bytes)?;
+    Ok(bytes.into())
+}
+
 fn read_at(path: &Path, offset: u64, length: usize) -> std::io::Result<Bytes> {
-    let mut file = fs::File::open(path)?;
+    let mut file = open(path)?;
     file.seek(SeekFrom::Start(offset))?;
     let mut bytes = Vec::new();
     file.take(length as u64).read_to_end(&mut bytes)?;
@@ -144,7 +161,7 @@ fn space(path: &Path) -> std::io::Result<(u64, u64)> {
 
 impl Disk for RealDisk {
     fn read(&self, path: &Path) -> DiskFuture<Bytes> {
-        self.submit("read", path, |path| fs::read(path).map(Bytes::from))
+        self.submit("read", path, read)
     }
 
     fn read_at(&self, path: &Path, offset: u64, length: usize) -> DiskFuture<Bytes> {

@@ -161,7 +161,8 @@ fn kill_tree(root: u32) {
 /// refused: whoever may write to the directory could point it at a file of ours.
 fn output_file(path: &Path, user: Option<(u32, u32)>) -> std::io::Result<File> {
     let mut options = File::options();
-    options.append(true).custom_flags(nix::libc::O_NOFOLLOW);
+    // Opening never waits for a reader of a pipe; regular files know no such flag.
+    options.append(true).custom_flags(nix::libc::O_NOFOLLOW | nix::libc::O_NONBLOCK);
     match options.clone().create_new(true).open(path) {
         Ok(file) => {
             if let Some((uid, gid)) = user {
