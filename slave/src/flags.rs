@@ -49,6 +49,9 @@ pub struct Flags {
     /// Directory for sandboxes and checkpoints
     #[arg(long, help_heading = "Host")]
     pub work_dir: Option<PathBuf>,
+    /// Directory for what need not outlive the host's next start; nothing uses it yet
+    #[arg(long, help_heading = "Host")]
+    pub runtime_dir: Option<PathBuf>,
     /// What is offered, such as `cpus:4;mem:8192`; what is left out is detected
     #[arg(long, help_heading = "Host")]
     pub resources: Option<String>,
@@ -89,6 +92,21 @@ pub struct Flags {
     /// Time that executors of checkpointing frameworks wait for a slave that is gone
     #[arg(long, help_heading = "Containers", default_value = "15mins", value_parser = duration::parse)]
     pub recovery_timeout: Duration,
+    /// What happens to executors of an earlier run: reconnect
+    #[arg(long, help_heading = "Recovery", default_value = "reconnect", value_parser = ["reconnect"])]
+    pub recover: String,
+    /// End when a checkpoint cannot be read, rather than go on without it
+    #[arg(long, help_heading = "Recovery", default_value_t = true, action = clap::ArgAction::Set)]
+    pub strict: bool,
+    /// What may differ from the slave's earlier run for it to keep its id: equal (nothing)
+    #[arg(long, help_heading = "Recovery", default_value = "equal", value_parser = ["equal"])]
+    pub reconfiguration_policy: String,
+    /// Time that executors of an earlier run have to come back, at most 15secs; none do yet
+    #[arg(long, help_heading = "Recovery", default_value = "2secs", value_parser = reregistration)]
+    pub executor_reregistration_timeout: Duration,
+    /// Age at which sandboxes are removed; none are yet
+    #[arg(long, help_heading = "Containers", default_value = "1weeks", value_parser = duration::parse)]
+    pub gc_delay: Duration,
     /// Finished executors that are kept for each framework
     #[arg(long, help_heading = "Containers", default_value_t = 150)]
     pub max_completed_executors_per_framework: usize,
@@ -107,6 +125,15 @@ pub struct Flags {
 /// Variables by name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Environment(pub BTreeMap<String, String>);
+
+/// Longest wait for executors that come back.
+const MAX_REREGISTRATION: Duration = Duration::from_secs(15);
+
+fn reregistration(text: &str) -> Result<Duration, String> {
+    let timeout = duration::parse(text).map_err(|error| error.to_string())?;
+    let within = timeout <= MAX_REREGISTRATION;
+    within.then_some(timeout).ok_or_else(|| "it is above 15secs".to_owned())
+}
 
 fn environment(text: &str) -> Result<Environment, String> {
     serde_json::from_str(text).map(Environment).map_err(|error| error.to_string())
@@ -184,6 +211,8 @@ mod tests {
             "--resources=cpus",
             "--attributes=rack",
             "--launcher=linux",
+            "--recover=cleanup",
+            "--executor_reregistration_timeout=16secs",
             "--executor_environment_variables=nonsense",
         ] {
             let error = load(&["--work_dir=/tmp/x", bad]).unwrap_err();

@@ -1,4 +1,4 @@
-//! The slave's gauges.
+//! The slave's gauges and counters.
 
 use libprocess::Ctx;
 use protos::mesos::TaskState;
@@ -11,9 +11,25 @@ use crate::state::ExecutorState;
 /// A gauge's name and how its value is read.
 type Gauge = (&'static str, fn(&Slave) -> f64);
 
+const COUNTERS: [&str; 13] = [
+    "slave/container_launch_errors",
+    "slave/executors_preempted",
+    "slave/executors_terminated",
+    "slave/invalid_framework_messages",
+    "slave/invalid_status_updates",
+    "slave/recovery_errors",
+    "slave/tasks_failed",
+    "slave/tasks_finished",
+    "slave/tasks_gone",
+    "slave/tasks_killed",
+    "slave/tasks_lost",
+    "slave/valid_framework_messages",
+    "slave/valid_status_updates",
+];
+
 pub(crate) fn register(cx: &Ctx<Slave>) {
     let slave = cx.handle();
-    let gauges: [Gauge; 17] = [
+    let gauges: [Gauge; 21] = [
         ("slave/registered", |s| f64::from(s.registration.standing == Standing::Running)),
         ("slave/frameworks_active", |s| s.state.frameworks.len() as f64),
         ("slave/executors_registering", |s| executors(s, ExecutorState::Registering)),
@@ -31,12 +47,31 @@ pub(crate) fn register(cx: &Ctx<Slave>) {
         ("slave/disk_used", |s| used(s).disk()),
         ("slave/gpus_total", |s| s.state.config.resources.gpus()),
         ("slave/gpus_used", |s| used(s).gpus()),
+        ("slave/cpus_percent", |s| share(s, Resources::cpus)),
+        ("slave/mem_percent", |s| share(s, Resources::mem)),
+        ("slave/disk_percent", |s| share(s, Resources::disk)),
+        ("slave/gpus_percent", |s| share(s, Resources::gpus)),
     ];
     for (name, value) in gauges {
         cx.node().metrics().gauge(name, &slave, value);
     }
     let uptime = |s: &Slave, now: libprocess::Time| now.since(s.state.started).as_secs_f64();
     cx.node().metrics().gauge_at("slave/uptime_secs", &slave, uptime);
+    // They show from the start, not from their first event.
+    COUNTERS.iter().for_each(|name| drop(cx.node().metrics().counter(name)));
+    for kind in ["cpus", "mem", "disk", "gpus"] {
+        for what in ["total", "used", "percent"] {
+            // Nothing is oversubscribed here.
+            let name = format!("slave/{kind}_revocable_{what}");
+            cx.node().metrics().gauge_fn(&name, || 0.0);
+        }
+    }
+}
+
+/// How much of a kind of resource is in use, from 0 to 1.
+fn share(slave: &Slave, amount: fn(&Resources) -> f64) -> f64 {
+    let total = amount(&slave.state.config.resources);
+    if total > 0.0 { amount(&used(slave)) / total } else { 0.0 }
 }
 
 fn executors(slave: &Slave, state: ExecutorState) -> f64 {

@@ -71,6 +71,11 @@ pub fn meta_run(
     meta_executor(work_dir, slave, framework, executor).join("runs").join(container.as_str())
 }
 
+/// Marks a run that is over, below its checkpoints.
+pub fn sentinel(meta_run: &Path) -> PathBuf {
+    meta_run.join("executor.sentinel")
+}
+
 /// A task's checkpoints below its run.
 pub fn task_dir(meta_run: &Path, task: &TaskId) -> PathBuf {
     meta_run.join("tasks").join(task.as_str())

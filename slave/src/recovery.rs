@@ -3,8 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use bytes::Bytes;
 use libprocess::Pid;
-use libprocess::disk::Disk;
+use libprocess::disk::{Disk, DiskError};
 use protos::mesos;
 
 use crate::{checkpoint, paths};
@@ -35,23 +36,32 @@ pub(crate) async fn recover(disk: Arc<dyn Disk>, work_dir: PathBuf) -> Result<Re
     };
     let info = checkpoint::decode_one::<mesos::SlaveInfo>(&bytes)
         .map_err(|error| format!("{}: {error}", latest.join("slave.info").display()))?;
-    let executors = executors(&*disk, &latest).await;
+    let executors = executors(&*disk, &latest).await.map_err(|error| error.to_string())?;
     Ok(Recovered { info: Some(info), executors })
 }
 
-/// The PIDs in `frameworks/*/executors/*/runs/*/pids/libprocess.pid`.
-async fn executors(disk: &dyn Disk, slave: &Path) -> Vec<Pid> {
+/// The PIDs in `frameworks/*/executors/*/runs/*/pids/libprocess.pid` of runs that are not over. They
+/// are over from now on: by the next start somebody else may have such a PID.
+async fn executors(disk: &dyn Disk, slave: &Path) -> Result<Vec<Pid>, DiskError> {
     let mut level = vec![slave.join("frameworks")];
     for next in ["executors", "runs"] {
         level = children(disk, &level).await;
         level = level.into_iter().map(|path| path.join(next)).collect();
     }
     let mut pids = Vec::new();
-    for run in children(disk, &level).await {
-        let Ok(text) = disk.read(&run.join("pids/libprocess.pid")).await else { continue };
-        pids.extend(String::from_utf8_lossy(&text).parse::<Pid>().ok());
+    // The link to the newest run leads to a run that is listed by itself.
+    let runs = children(disk, &level).await.into_iter().filter(|run| !run.ends_with("latest"));
+    for run in runs {
+        let sentinel = paths::sentinel(&run);
+        if disk.stat(&sentinel).await.is_ok() {
+            continue;
+        }
+        if let Ok(text) = disk.read(&run.join("pids/libprocess.pid")).await {
+            pids.extend(String::from_utf8_lossy(&text).parse::<Pid>().ok());
+        }
+        disk.write(&sentinel, Bytes::new()).await?;
     }
-    pids
+    Ok(pids)
 }
 
 async fn children(disk: &dyn Disk, directories: &[PathBuf]) -> Vec<PathBuf> {

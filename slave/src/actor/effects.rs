@@ -1,11 +1,14 @@
 //! Deciding and doing.
 
+use futures::FutureExt;
+use futures::channel::oneshot;
 use libprocess::{Ctx, Pid};
 use protos::ids::{FrameworkId, TaskId};
 use protos::mesos::internal::*;
 
 use super::Slave;
 use crate::calls::{executors, run_task, shutdown, updates};
+use crate::containerizer::ContainerError;
 use crate::effects::{Effect, Effects, Reminder};
 use crate::registration::Standing;
 use crate::state::State;
@@ -49,8 +52,12 @@ impl Slave {
             Effect::Send { to, name, body } => cx.send_raw(&to, name, body),
             Effect::Link(pid) => cx.link(&pid),
             Effect::Write(path, bytes) => {
+                let (done, written_one) = oneshot::channel::<()>();
+                // A disk keeps the order: when the last write is done, all are.
+                self.last_write = written_one.map(drop).boxed().shared();
                 let written = cx.disk().write(&path, bytes);
-                cx.defer(written, |slave, written, cx| {
+                cx.defer(written, move |slave, written, cx| {
+                    let _ = done.send(());
                     if let Err(error) = written {
                         slave.exit(1, format!("cannot write a checkpoint: {error}"), cx);
                     }
@@ -59,13 +66,22 @@ impl Slave {
             Effect::Launch(framework, executor) => self.launch(framework, executor, cx),
             Effect::Resize { framework, executor, container, resources } => {
                 let resized = self.containerizer.update(&container, resources);
+                let written = self.last_write.clone();
+                // An executor gets no task before its checkpoint is written.
+                let resized = async move {
+                    written.await;
+                    resized.await
+                };
                 cx.defer(resized, move |slave, resized, cx| {
-                    if let Err(error) = resized {
-                        // Its end, if that is why, is told by the containerizer.
-                        slog::warn!(cx.log(), "resize failed"; "reason" => %error);
-                    }
-                    slave.decide(cx, |state, fx| {
-                        run_task::hand_over(state, &framework, &executor, fx);
+                    slave.decide(cx, |state, fx| match resized {
+                        // The end of an unknown one is told by the containerizer.
+                        Ok(()) | Err(ContainerError::Unknown(_)) => {
+                            run_task::hand_over(state, &framework, &executor, fx);
+                        }
+                        Err(error) => {
+                            let (f, e, why) = (&framework, &executor, error.to_string());
+                            executors::resize_failed(state, f, e, &container, &why, fx);
+                        }
                     });
                 });
             }

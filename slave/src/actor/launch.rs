@@ -1,13 +1,15 @@
 //! Containers: started for executors, and what their end means.
 
+use futures::future::BoxFuture;
 use libprocess::Ctx;
 use libprocess::disk::DiskError;
-use protos::ids::{ContainerId, ExecutorId, FrameworkId};
+use protos::ids::{ExecutorId, FrameworkId};
 
 use super::Slave;
 use crate::calls::terminated::{self, End};
 use crate::containerizer::{ContainerConfig, ContainerError, Termination};
 use crate::effects::Reminder;
+use crate::state::ExecutorState;
 use crate::{environment, paths};
 
 impl Slave {
@@ -49,55 +51,70 @@ impl Slave {
             });
         }
         let owner = container_config.user.as_deref().and_then(owner);
-        let containerizer = self.containerizer.clone();
-        let id = container.clone();
-        let launched = async move {
-            let prepared = async {
-                disk.create_dir(&directory).await?;
-                if let Some((uid, gid)) = owner {
-                    disk.chown(&directory, uid, gid).await?;
-                }
-                disk.symlink(&directory, &runs.join("latest")).await
-            };
-            let failed = |error: DiskError| ContainerError::Launch {
-                id: id.clone(),
-                reason: error.to_string(),
-            };
-            prepared.await.map_err(failed)?;
-            containerizer.launch(&id, container_config).await
+        let meta_latest = framework.checkpoints().then(|| run.with_file_name("latest"));
+        // A disk keeps the order: the executor's checkpoints are written before.
+        let prepared = async move {
+            disk.create_dir(&directory).await?;
+            if let Some((uid, gid)) = owner {
+                disk.chown(&directory, uid, gid).await?;
+            }
+            if let Some(latest) = meta_latest {
+                disk.symlink(&run, &latest).await?;
+            }
+            disk.symlink(&directory, &runs.join("latest")).await
         };
         let timeout = self.state.config.executor_registration_timeout;
         let (f, e, c) = (framework_id.clone(), executor_id.clone(), container.clone());
         let reminder = Reminder::ExecutorRegistration(f, e, c);
         cx.after(timeout, move |slave, cx| slave.reminded(reminder, cx));
-        cx.defer(launched, move |slave, launched, cx| {
-            slave.launched(framework_id, executor_id, container, launched, cx);
+        cx.defer(prepared, move |slave, prepared: Result<(), DiskError>, cx| {
+            let end = End::of(framework_id, executor_id, container);
+            slave.prepared(end, prepared, container_config, cx);
         });
     }
 
-    pub(super) fn launched(
+    /// The sandbox is there: the container is started unless nobody wants it any more.
+    fn prepared(
         &mut self,
-        framework: FrameworkId,
-        executor: ExecutorId,
-        container: ContainerId,
+        mut end: End,
+        prepared: Result<(), DiskError>,
+        config: ContainerConfig,
+        cx: &mut Ctx<Self>,
+    ) {
+        if let Err(error) = prepared {
+            end.launch_failed = true;
+            end.termination.message = error.to_string();
+            return self.terminated(end, cx);
+        }
+        let executor = self.state.executor(&end.framework, &end.executor);
+        let wanted = executor.is_some_and(|executor| {
+            executor.container == end.container && executor.state == ExecutorState::Registering
+        });
+        if !wanted {
+            return self.terminated(end, cx);
+        }
+        let launched = self.containerizer.launch(&end.container, config);
+        // Asked for at once: a container that is gone in a moment would be unknown afterwards.
+        let ended = self.containerizer.wait(&end.container);
+        cx.defer(launched, move |slave, launched, cx| slave.launched(end, launched, ended, cx));
+    }
+
+    fn launched(
+        &mut self,
+        mut end: End,
         launched: Result<(), ContainerError>,
+        ended: BoxFuture<'static, Option<Termination>>,
         cx: &mut Ctx<Self>,
     ) {
         match launched {
-            Ok(()) => {
-                let ended = self.containerizer.wait(&container);
-                cx.defer(ended, move |slave, ended, cx| {
-                    let (termination, launch_failed) = (ended.unwrap_or_default(), false);
-                    let end = End { framework, executor, container, termination, launch_failed };
-                    slave.terminated(end, cx);
-                });
-            }
+            Ok(()) => cx.defer(ended, move |slave, ended, cx| {
+                end.termination = ended.unwrap_or_default();
+                slave.terminated(end, cx);
+            }),
             Err(error) => {
                 slog::warn!(cx.log(), "launch failed"; "reason" => %error);
-                let message = error.to_string();
-                let termination = Termination { message, ..Termination::default() };
-                let launch_failed = true;
-                let end = End { framework, executor, container, termination, launch_failed };
+                end.termination.message = error.to_string();
+                end.launch_failed = true;
                 self.terminated(end, cx);
             }
         }
@@ -114,6 +131,7 @@ impl Slave {
             let uuid = || uuids.next().unwrap_or_default();
             terminated::terminated(state, &end, now, uuid, fx);
         });
+        self.leave_if_idle(cx);
     }
 }
 

@@ -35,6 +35,8 @@ impl Slave {
             let message = ShutdownExecutorMessage { executor_id: None, framework_id: None };
             cx.send(&executor, &message);
         }
+        let took = cx.now().since(self.state.started).as_secs_f64();
+        cx.node().metrics().gauge_fn("slave/recovery_time_secs", move || took);
         self.registration.standing = Standing::Disconnected;
         self.detect(cx);
     }
@@ -123,7 +125,7 @@ impl Slave {
             let (own, given) = (self.state.id(), m.slave_id.value);
             return self.exit(1, format!("the master calls this slave {given}, not {own}"), cx);
         }
-        if self.registration.standing == Standing::Running {
+        if self.registration.standing != Standing::Disconnected {
             return;
         }
         self.state.info.id = Some(m.slave_id);
@@ -131,7 +133,8 @@ impl Slave {
     }
 
     pub(super) fn reregistered(&mut self, m: SlaveReregisteredMessage, cx: &mut Ctx<Self>) {
-        if !self.is_from_master(cx, "re-registration") {
+        let leaving = self.registration.standing == Standing::Terminating;
+        if !self.is_from_master(cx, "re-registration") || leaving {
             return;
         }
         if self.state.info.id.as_ref() != Some(&m.slave_id) {

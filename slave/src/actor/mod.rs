@@ -8,6 +8,8 @@ mod orders;
 use std::sync::Arc;
 
 use coordination::{Detector, Leader};
+use futures::FutureExt;
+use futures::future::{BoxFuture, Shared};
 use libprocess::files::Files;
 use libprocess::{Ctx, Handle, Node, Pid, Process, Routes};
 
@@ -27,6 +29,10 @@ pub struct Slave {
     leader: Option<Leader>,
     updates: Option<Handle<StatusUpdateManager>>,
     files: Option<Handle<Files>>,
+    /// Ready when the newest checkpoint is on disk.
+    last_write: Shared<BoxFuture<'static, ()>>,
+    /// Why the slave is on its way out, once it is to wait for its executors only.
+    leaving: Option<String>,
 }
 
 /// Starts a slave on a node, under the next `slave(N)`.
@@ -42,7 +48,18 @@ pub fn start(
     let (leader, updates) = (None, None);
     // A node that hosts several slaves has one process for all their files.
     let files = node.spawn("files", Files::default()).ok();
-    let slave = Slave { state, registration, containerizer, detector, leader, updates, files };
+    let last_write = futures::future::ready(()).boxed().shared();
+    let slave = Slave {
+        state,
+        registration,
+        containerizer,
+        detector,
+        leader,
+        updates,
+        files,
+        last_write,
+        leaving: None,
+    };
     node.spawn_numbered("slave", slave)
 }
 
@@ -61,6 +78,9 @@ impl Process for Slave {
             .on(Self::framework_message)
             .on(Self::acknowledge_update)
             .on(Self::checkpoint_resources)
+            .on(Self::apply_operation)
+            .on(Self::reconcile_operations)
+            .on(Self::acknowledge_operation)
             .on(Self::register_executor)
             .on(Self::reregister_executor)
             .on(Self::status_update)

@@ -1,14 +1,14 @@
 //! Messages of the master and of executors.
 
-use std::time::Duration;
-
 use libprocess::Ctx;
 use protos::ids::{ContainerId, ExecutorId, FrameworkId, TaskId};
 use protos::mesos::internal::*;
 
 use super::Slave;
 use crate::calls::run_task::Fresh;
-use crate::calls::{executors, kill, messages, run_task, shutdown, updates};
+use crate::calls::{
+    executors, framework, kill, messages, operations, run_task, run_task_group, shutdown, updates,
+};
 use crate::effects::Effect;
 use crate::registration::Standing;
 
@@ -18,17 +18,29 @@ impl Slave {
         if !self.is_from_master(cx, "shutdown") {
             return;
         }
+        self.leave(format!("the master told this slave to shut down: {}", m.message()), cx);
+    }
+
+    /// Shuts all executors down and ends once they are gone, at the latest after their grace period.
+    pub(super) fn leave(&mut self, reason: String, cx: &mut Ctx<Self>) {
         self.registration.standing = Standing::Terminating;
+        self.leaving = Some(reason.clone());
         self.decide(cx, shutdown::shut_down_all);
-        let reason = format!("the master told this slave to shut down: {}", m.message());
         let grace = self.state.config.executor_shutdown_grace;
-        let wait = if self.state.frameworks.is_empty() { Duration::ZERO } else { grace };
-        cx.after(wait, move |slave, cx| slave.exit(1, reason, cx));
+        cx.after(grace, move |slave, cx| slave.exit(1, reason, cx));
+        self.leave_if_idle(cx);
+    }
+
+    pub(super) fn leave_if_idle(&mut self, cx: &mut Ctx<Self>) {
+        if self.state.frameworks.is_empty()
+            && let Some(reason) = self.leaving.take()
+        {
+            self.exit(1, reason, cx);
+        }
     }
 
     pub(super) fn run_task(&mut self, m: RunTaskMessage, cx: &mut Ctx<Self>) {
-        let standing = self.registration.standing == Standing::Running;
-        if !self.is_from_master(cx, "task") || !standing {
+        if !self.is_from_master(cx, "task") || !self.takes_orders() {
             return;
         }
         let fresh = Fresh {
@@ -40,9 +52,13 @@ impl Slave {
     }
 
     pub(super) fn run_task_group(&mut self, m: RunTaskGroupMessage, cx: &mut Ctx<Self>) {
-        let tasks = m.task_group.tasks.len();
-        slog::warn!(cx.log(), "task group dropped: it needs an executor of the v1 API";
-            "tasks" => tasks);
+        if !self.is_from_master(cx, "task group") || !self.takes_orders() {
+            return;
+        }
+        let mut uuids = Vec::new();
+        uuids.resize_with(m.task_group.tasks.len(), || cx.uuid().into_bytes());
+        let now = cx.now();
+        self.decide(cx, |state, fx| run_task_group::refuse(state, &m, now, &uuids, fx));
     }
 
     pub(super) fn kill_task(&mut self, m: KillTaskMessage, cx: &mut Ctx<Self>) {
@@ -75,10 +91,9 @@ impl Slave {
         if !self.is_from_master(cx, "update of a framework") {
             return;
         }
-        let id = FrameworkId::from(m.framework_id);
-        if let Some(framework) = self.state.frameworks.get_mut(&id) {
-            framework.pid = m.pid.as_deref().and_then(|pid| pid.parse().ok());
-            framework.info = m.framework_info.unwrap_or_else(|| framework.info.clone());
+        let mut known = false;
+        self.decide(cx, |state, fx| known = framework::update(state, &m, fx));
+        if known && self.registration.standing == Standing::Running {
             // Its scheduler may have missed what was in flight.
             self.manage(|manager, cx| manager.resume(cx));
         }
@@ -105,6 +120,39 @@ impl Slave {
         cx: &mut Ctx<Self>,
     ) {
         slog::debug!(cx.log(), "checkpointed resources noted"; "count" => m.resources.len());
+    }
+
+    pub(super) fn apply_operation(&mut self, m: ApplyOperationMessage, cx: &mut Ctx<Self>) {
+        if self.is_from_master(cx, "operation") {
+            let uuid = cx.uuid().into_bytes();
+            self.decide(cx, |state, fx| operations::apply(state, &m, uuid, fx));
+        }
+    }
+
+    pub(super) fn reconcile_operations(
+        &mut self,
+        m: ReconcileOperationsMessage,
+        cx: &mut Ctx<Self>,
+    ) {
+        if self.is_from_master(cx, "reconciliation of operations") {
+            let mut uuids = Vec::new();
+            uuids.resize_with(m.operations.len(), || cx.uuid().into_bytes());
+            self.decide(cx, |state, fx| operations::reconcile(state, &m, &uuids, fx));
+        }
+    }
+
+    pub(super) fn acknowledge_operation(
+        &mut self,
+        m: AcknowledgeOperationStatusMessage,
+        cx: &mut Ctx<Self>,
+    ) {
+        slog::debug!(cx.log(), "acknowledgement of an operation that has no stream";
+            "bytes" => m.status_uuid.value.len());
+    }
+
+    /// Tasks are taken from the master that is followed, also while it is registered with anew.
+    fn takes_orders(&self) -> bool {
+        matches!(self.registration.standing, Standing::Running | Standing::Disconnected)
     }
 }
 

@@ -69,20 +69,45 @@ pub(crate) fn reregister(
     let framework_id = FrameworkId::from(&message.framework_id);
     let executor_id = ExecutorId::from(&message.executor_id);
     let (slave_info, slave_id) = (state.info.clone(), state.id().wire());
+    let expected = [ExecutorState::Registering, ExecutorState::Running];
     match state.executor_mut(&framework_id, &executor_id) {
-        Some(executor) if executor.state != ExecutorState::Terminated => {
+        Some(executor) if expected.contains(&executor.state) => {
             executor.state = ExecutorState::Running;
             executor.pid = Some(from.clone());
             fx.push(Effect::Link(from.clone()));
             fx.send(from, &ExecutorReregisteredMessage { slave_id, slave_info });
+            resize(state, &framework_id, &executor_id, fx);
         }
-        _ => send_away(from, "it is unknown", fx),
+        _ => send_away(from, "it is unknown or terminating", fx),
     }
 }
 
 fn send_away(pid: &Pid, why: &str, fx: &mut Effects) {
     fx.refuse(format!("executor at {pid}: {why}"));
     fx.send(pid, &ShutdownExecutorMessage { executor_id: None, framework_id: None });
+}
+
+/// A container could not get other resources: it is destroyed, its tasks are gone.
+pub(crate) fn resize_failed(
+    state: &mut State,
+    framework: &FrameworkId,
+    executor: &ExecutorId,
+    container: &ContainerId,
+    why: &str,
+    fx: &mut Effects,
+) {
+    let Some(found) = state.frameworks.get(framework) else { return };
+    let gone = found.aware(TaskState::TaskGone);
+    let Some(executor) = state.executor_mut(framework, executor) else { return };
+    if executor.state == ExecutorState::Running && executor.container == *container {
+        executor.state = ExecutorState::Terminating;
+        executor.cause = Some(crate::state::Cause {
+            state: gone,
+            reason: Reason::ContainerUpdateFailed,
+            message: format!("Failed to update the container's resources: {why}"),
+        });
+        fx.push(Effect::Destroy(container.clone()));
+    }
 }
 
 /// An executor did not register in time: its container is destroyed, its tasks fail.

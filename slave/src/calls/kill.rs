@@ -8,6 +8,7 @@ use protos::mesos::task_status::{Reason, Source};
 use protos::status;
 
 use super::shutdown::shut_down_executor;
+use super::updates::record;
 use crate::effects::{Effect, Effects};
 use crate::state::State;
 
@@ -39,12 +40,14 @@ pub(crate) fn kill(
         let update = answer(lost, Reason::ExecutorTerminated, "No executor has this task");
         return fx.push(Effect::Update { update: Box::new(update), path: None, executor: None });
     };
-    if executor.unqueue(&task).is_some() {
+    if executor.is_queued(&task) {
         let text = "Killed before it was handed to the executor";
-        let update = answer(TaskState::TaskKilled, Reason::TaskKilledDuringLaunch, text);
-        let (executor_id, idle) = (executor.id.clone(), executor.is_idle());
-        fx.push(Effect::Update { update: Box::new(update), path: None, executor: None });
-        if idle {
+        let killed = TaskState::TaskKilled;
+        let update = answer(killed, Reason::TaskKilledDuringLaunch, text);
+        let executor_id = executor.id.clone();
+        record(state, &id, &executor_id, &task, killed, update, None, fx);
+        // An executor that is left with nothing goes; its books stay open for the update.
+        if state.executor(&id, &executor_id).is_some_and(|left| !left.has_work()) {
             shut_down_executor(state, &id, &executor_id, fx);
         }
         return;

@@ -14,7 +14,9 @@ use protos::status;
 use crate::checkpoint;
 use crate::effects::{Effect, Effects};
 use crate::paths;
-use crate::state::{Executor, ExecutorState, Framework, State};
+use crate::state::{Executor, ExecutorState, State};
+
+use super::{framework, terminated};
 
 /// What a command executor needs besides its task.
 const COMMAND_EXECUTOR: &str = "cpus:0.1;mem:32";
@@ -51,66 +53,76 @@ pub(crate) fn run_task(
     if state.frameworks.get(&id).is_some_and(|framework| framework.terminating) {
         return fx.refuse(format!("task {task_id}: framework {id} is terminating"));
     }
-    let pid = message.pid.as_deref().and_then(|pid| pid.parse::<Pid>().ok());
-    add_framework(state, &id, &message.framework, pid, fx);
     let executor_id = match &message.task.executor {
         Some(executor) => ExecutorId::from(&executor.executor_id),
         None => ExecutorId::new(task_id.as_str()),
     };
-    let known = state.executor(&id, &executor_id).map(|executor| executor.state);
+    let found = state.executor(&id, &executor_id);
+    if found.is_some_and(|executor| executor.is_live(&task_id)) {
+        return fx.refuse(format!("task {task_id} of framework {id} is here already"));
+    }
+    let known = found.map(|executor| executor.state);
+    let objection = objection(found, &message, &task_id);
+    let pid = message.pid.as_deref().and_then(|pid| pid.parse::<Pid>().ok());
+    framework::learn(state, &id, &message.framework, pid, fx);
+    if let Some((reason, why)) = objection {
+        return refuse(state, &id, &message, why, reason, fresh, fx);
+    }
     match known {
-        None => start_executor(state, &id, &executor_id, message.task, fresh, fx),
-        Some(ExecutorState::Registering) => queue(state, &id, &executor_id, message.task, fx),
-        Some(ExecutorState::Running) => {
-            queue(state, &id, &executor_id, message.task, fx);
-            resize(state, &id, &executor_id, fx);
-        }
-        Some(ExecutorState::Terminating | ExecutorState::Terminated) => {
-            let why = "the executor is terminating";
-            refuse(state, &id, &message.task, why, Reason::ExecutorTerminated, fresh, fx);
-        }
+        None => start_executor(state, &id, &executor_id, message, fresh, fx),
+        Some(_) => queue(state, &id, &executor_id, message.task, fx),
+    }
+    if known == Some(ExecutorState::Running) {
+        resize(state, &id, &executor_id, fx);
     }
 }
 
-fn add_framework(
-    state: &mut State,
-    id: &FrameworkId,
-    info: &mesos::FrameworkInfo,
-    pid: Option<Pid>,
-    fx: &mut Effects,
-) {
-    let slave = state.id();
-    let framework = state
-        .frameworks
-        .entry(id.clone())
-        .or_insert_with(|| Framework::new(id.clone(), info.clone(), None));
-    framework.info = info.clone();
-    framework.pid = pid;
-    if framework.checkpoints() {
-        let directory = paths::meta_framework(&state.config.work_dir, &slave, id);
-        fx.push(Effect::Write(directory.join("framework.info"), checkpoint::encode(info)));
-        let pid = framework.pid.clone().unwrap_or_default().to_string();
-        fx.push(Effect::Write(directory.join("framework.pid"), pid.into()));
+/// Why the task cannot be run, if it cannot.
+fn objection(
+    executor: Option<&Executor>,
+    message: &RunTaskMessage,
+    task: &TaskId,
+) -> Option<(Reason, &'static str)> {
+    let Some(executor) = executor else {
+        let gone = message.launch_executor == Some(false);
+        return gone.then_some((Reason::ExecutorTerminated, "the executor is gone"));
+    };
+    if matches!(executor.state, ExecutorState::Terminating | ExecutorState::Terminated) {
+        return Some((Reason::ExecutorTerminated, "the executor is terminating"));
     }
+    if executor.generated || message.task.executor.is_none() {
+        return Some((Reason::TaskInvalid, "a command task and another need the same executor id"));
+    }
+    if executor.has(task) {
+        return Some((
+            Reason::TaskInvalid,
+            "updates of an earlier task of that id are on their way",
+        ));
+    }
+    let unexpected = message.launch_executor == Some(true);
+    unexpected.then_some((Reason::ExecutorTerminated, "the executor is there already"))
 }
 
 fn start_executor(
     state: &mut State,
     id: &FrameworkId,
     executor_id: &ExecutorId,
-    task: mesos::TaskInfo,
+    message: RunTaskMessage,
     fresh: &Fresh,
     fx: &mut Effects,
 ) {
     if let Err(error) = protos::ids::validate(executor_id.as_str()) {
         let why = error.to_string();
-        return refuse(state, id, &task, &why, Reason::TaskInvalid, fresh, fx);
+        return refuse(state, id, &message, &why, Reason::TaskInvalid, fresh, fx);
     }
+    let task = message.task;
     let generated = task.executor.is_none();
-    let info = match &task.executor {
+    let mut info = match &task.executor {
         Some(executor) => executor.clone(),
         None => command_executor(state, id, &task),
     };
+    // Masters that hear of the executor from this slave alone must know whose it is.
+    info.framework_id.get_or_insert_with(|| id.wire());
     let slave = state.id();
     let container = fresh.container.clone();
     let directory = paths::sandbox(&state.config.work_dir, &slave, id, executor_id, &container);
@@ -256,7 +268,8 @@ pub(crate) fn hand_over(
     }
 }
 
-fn task_of(
+/// A task as masters and operators see it.
+pub(crate) fn task_of(
     task: &mesos::TaskInfo,
     framework: &FrameworkId,
     executor: Option<&ExecutorId>,
@@ -280,16 +293,27 @@ fn task_of(
     }
 }
 
+/// Tells the framework that the task is not run, and a master that expected a new executor for it
+/// that there is none.
 fn refuse(
     state: &mut State,
     id: &FrameworkId,
-    task: &mesos::TaskInfo,
+    message: &RunTaskMessage,
     why: &str,
     reason: Reason,
     fresh: &Fresh,
     fx: &mut Effects,
 ) {
-    let task_id = TaskId::from(&task.task_id);
+    let task_id = TaskId::from(&message.task.task_id);
+    if message.launch_executor == Some(true)
+        && let Some(executor) = &message.task.executor
+    {
+        let executor_id = ExecutorId::from(&executor.executor_id);
+        let known = state.executor(id, &executor_id);
+        if known.is_none_or(|executor| executor.state == ExecutorState::Terminated) {
+            terminated::tell_exited(state, id, &executor_id, None, fx);
+        }
+    }
     fx.refuse(format!("task {task_id} of framework {id}: {why}"));
     let Some(framework) = state.frameworks.get(id) else { return };
     let update: StatusUpdate =

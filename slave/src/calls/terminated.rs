@@ -1,16 +1,19 @@
 //! An executor's container is gone.
 
+use bytes::Bytes;
 use libprocess::Time;
+use libprocess::subprocess::ExitStatus;
 use protos::ids::{ContainerId, ExecutorId, FrameworkId, TaskId};
-use protos::mesos::TaskState;
 use protos::mesos::internal::ExitedExecutorMessage;
 use protos::mesos::task_status::{Reason, Source};
+use protos::mesos::{self, TaskState};
 use protos::status;
 
 use super::updates::record;
 use crate::containerizer::Termination;
 use crate::effects::{Effect, Effects};
-use crate::state::{ExecutorState, State};
+use crate::paths;
+use crate::state::{ExecutorState, Framework, State};
 
 /// What is known of a container's end.
 pub(crate) struct End {
@@ -20,6 +23,14 @@ pub(crate) struct End {
     pub(crate) termination: Termination,
     /// The container was never started.
     pub(crate) launch_failed: bool,
+}
+
+impl End {
+    /// The end of a container of which nothing else is known yet.
+    pub(crate) fn of(framework: FrameworkId, executor: ExecutorId, container: ContainerId) -> Self {
+        let (termination, launch_failed) = (Termination::default(), false);
+        Self { framework, executor, container, termination, launch_failed }
+    }
 }
 
 /// Ends the executor's tasks and tells who must know.
@@ -42,7 +53,7 @@ pub(crate) fn terminated(
     let (new, reason, message) = verdict(executor.cause.clone(), end);
     let terminating = state.frameworks.get(id).is_some_and(|framework| framework.terminating);
     for task in tasks.iter().filter(|_| !terminating) {
-        let update = status::of(task, new, now.as_secs_f64())
+        let mut update = status::of(task, new, now.as_secs_f64())
             .source(Source::Slave)
             .reason(reason)
             .slave(&state.id())
@@ -50,16 +61,21 @@ pub(crate) fn terminated(
             .message(message.clone())
             .uuid(uuid())
             .update(id);
+        let limited = &end.termination.limited_resources;
+        update.status.limitation = (!limited.is_empty())
+            .then(|| mesos::TaskResourceLimitation { resources: limited.clone() });
         record(state, id, executor_id, task, new, update, None, fx);
     }
-    if !generated && let Some(master) = &state.master {
-        let message = ExitedExecutorMessage {
-            slave_id: state.id().wire(),
-            framework_id: id.wire(),
-            executor_id: executor_id.wire(),
-            status: end.termination.status.map_or(-1, |status| status.raw),
-        };
-        fx.send(master, &message);
+    if !generated {
+        tell_exited(state, id, executor_id, end.termination.status, fx);
+    }
+    if state.frameworks.get(id).is_some_and(Framework::checkpoints) {
+        let (work_dir, slave) = (&state.config.work_dir, state.id());
+        let run = paths::meta_run(work_dir, &slave, id, executor_id, &end.container);
+        fx.push(Effect::Write(paths::sentinel(&run), Bytes::new()));
+    }
+    if end.launch_failed {
+        fx.push(Effect::Count("slave/container_launch_errors"));
     }
     fx.note(format!("executor {executor_id} of framework {id} ended: {}", shown(&end.termination)));
     fx.push(Effect::Count("slave/executors_terminated"));
@@ -81,6 +97,24 @@ fn shown(termination: &Termination) -> String {
         _ if termination.message.is_empty() => "status unknown".to_owned(),
         _ => termination.message.clone(),
     }
+}
+
+/// Tells the master that an executor is gone; without a status nothing is known of its end.
+pub(crate) fn tell_exited(
+    state: &State,
+    framework: &FrameworkId,
+    executor: &ExecutorId,
+    status: Option<ExitStatus>,
+    fx: &mut Effects,
+) {
+    let Some(master) = &state.master else { return };
+    let message = ExitedExecutorMessage {
+        slave_id: state.id().wire(),
+        framework_id: framework.wire(),
+        executor_id: executor.wire(),
+        status: status.map_or(-1, |status| status.raw),
+    };
+    fx.send(master, &message);
 }
 
 /// What the tasks are told: a limitation, else why the slave ended it, else that it ended.

@@ -1,5 +1,8 @@
 //! Decisions compared without any runtime.
 
+mod checkpoints;
+mod refusals;
+
 use libprocess::{Pid, Time};
 use protos::ids::{ContainerId, ExecutorId, FrameworkId, SlaveId, TaskId};
 use protos::mesos::internal::*;
@@ -19,6 +22,7 @@ use crate::state::{ExecutorState, State};
 struct Fixture {
     state: State,
     fx: Effects,
+    checkpoint: bool,
 }
 
 fn pid(text: &str) -> Pid {
@@ -35,10 +39,25 @@ impl Fixture {
         let mut state = State::new(config, pid("slave(1)@1.1.1.1:1"), Time::EPOCH);
         state.info.id = Some(SlaveId::new("S").wire());
         state.master = Some(pid("master@2.2.2.2:2"));
-        Self { state, fx: Effects::default() }
+        Self { state, fx: Effects::default(), checkpoint: false }
     }
 
     fn run(&mut self, task: &str, executor: Option<&str>) -> &mut Self {
+        let fresh = Fresh { container: ContainerId::new("C"), uuid: [9; 16], now: Time::EPOCH };
+        let message = self.task(task, executor);
+        run_task(&mut self.state, message, &fresh, &mut self.fx);
+        self
+    }
+
+    /// As [`Fixture::run`], from a master that says whether it expects a new executor.
+    fn run_expecting(&mut self, task: &str, executor: Option<&str>, new: bool) -> &mut Self {
+        let fresh = Fresh { container: ContainerId::new("C"), uuid: [9; 16], now: Time::EPOCH };
+        let message = RunTaskMessage { launch_executor: Some(new), ..self.task(task, executor) };
+        run_task(&mut self.state, message, &fresh, &mut self.fx);
+        self
+    }
+
+    fn task(&self, task: &str, executor: Option<&str>) -> RunTaskMessage {
         let resources: Resources = "cpus:1;mem:64".parse().unwrap();
         let executor = executor.map(|id| mesos::ExecutorInfo {
             executor_id: ExecutorId::new(id).wire(),
@@ -46,8 +65,12 @@ impl Fixture {
             ..Default::default()
         });
         let command = executor.is_none().then(mesos::CommandInfo::default);
-        let message = RunTaskMessage {
-            framework: mesos::FrameworkInfo { id: Some(framework().wire()), ..Default::default() },
+        RunTaskMessage {
+            framework: mesos::FrameworkInfo {
+                id: Some(framework().wire()),
+                checkpoint: Some(self.checkpoint),
+                ..Default::default()
+            },
             pid: Some("scheduler@3.3.3.3:3".into()),
             task: mesos::TaskInfo {
                 task_id: TaskId::new(task).wire(),
@@ -58,10 +81,7 @@ impl Fixture {
                 ..Default::default()
             },
             ..Default::default()
-        };
-        let fresh = Fresh { container: ContainerId::new("C"), uuid: [9; 16], now: Time::EPOCH };
-        run_task(&mut self.state, message, &fresh, &mut self.fx);
-        self
+        }
     }
 
     /// The executor registers and gets its tasks.
@@ -317,11 +337,14 @@ fn slave_serves_these_messages() {
     let names = libprocess::message_names::<crate::Slave>();
     let names: Vec<_> = names.iter().map(|n| n.trim_start_matches("mesos.internal.")).collect();
     let expected = [
+        "AcknowledgeOperationStatusMessage",
+        "ApplyOperationMessage",
         "CheckpointResourcesMessage",
         "ExecutorToFrameworkMessage",
         "FrameworkToExecutorMessage",
         "KillTaskMessage",
         "PingSlaveMessage",
+        "ReconcileOperationsMessage",
         "RegisterExecutorMessage",
         "ReregisterExecutorMessage",
         "RunTaskGroupMessage",

@@ -10,7 +10,7 @@ use protos::mesos::{self, TaskState};
 use protos::status;
 use protos::task_state::{from_wire, is_terminal};
 
-use super::run_task::{meta_task, resize};
+use super::run_task::{meta_task, resize, task_of};
 use super::shutdown::shut_down_executor;
 use crate::effects::{Effect, Effects};
 use crate::state::{ExecutorState, State};
@@ -106,21 +106,13 @@ pub(crate) fn record(
     }
     // A task that was never handed over ends all the same.
     if let Some(info) = executor.unqueue(task_id) {
-        let wire = mesos::Task {
-            name: info.name,
-            task_id: info.task_id,
-            framework_id: id.wire(),
-            executor_id: (!executor.generated).then(|| executor_id.wire()),
-            slave_id: info.slave_id,
-            state: TaskState::TaskStaging.into(),
-            resources: info.resources,
-            ..Default::default()
-        };
+        let wire = task_of(&info, id, (!executor.generated).then_some(executor_id));
         executor.launched.insert(task_id.clone(), wire);
     }
     let Some(task) = executor.launched.get_mut(task_id) else { return };
     if !is_terminal(task.state()) {
         task.set_state(new);
+        ended(new).into_iter().for_each(|metric| fx.push(Effect::Count(metric)));
     }
     let kept = mesos::TaskStatus { data: None, ..update.status.clone() };
     match task.statuses.last_mut() {
@@ -132,6 +124,18 @@ pub(crate) fn record(
     }
     fx.note(format!("task {task_id} of framework {id}: {}", new.as_str_name()));
     fx.push(Effect::Update { update: Box::new(update), path, executor: from });
+}
+
+/// The metric that counts tasks which end in that state.
+fn ended(state: TaskState) -> Option<&'static str> {
+    match state {
+        TaskState::TaskFinished => Some("slave/tasks_finished"),
+        TaskState::TaskFailed => Some("slave/tasks_failed"),
+        TaskState::TaskKilled => Some("slave/tasks_killed"),
+        TaskState::TaskLost => Some("slave/tasks_lost"),
+        TaskState::TaskGone => Some("slave/tasks_gone"),
+        _ => None,
+    }
 }
 
 /// Tells an executor that its update is safe.

@@ -18,6 +18,34 @@ fn entry(framework: &Framework, executor: &Executor) -> Value {
     })
 }
 
+/// Which containers are asked for; all when nothing is set.
+#[derive(Default)]
+struct Wanted<'a> {
+    container: Option<&'a str>,
+    framework: Option<&'a str>,
+    executor: Option<&'a str>,
+}
+
+impl<'a> Wanted<'a> {
+    fn of(request: &'a Request) -> Result<Self, &'static str> {
+        let container = request.param("container_id");
+        let (framework, executor) = (request.param("framework_id"), request.param("executor_id"));
+        match (container, framework, executor) {
+            (Some(_), None, None) | (None, _, None) | (None, Some(_), Some(_)) => {
+                Ok(Self { container, framework, executor })
+            }
+            (Some(_), ..) => Err("'container_id' excludes 'framework_id' and 'executor_id'"),
+            (None, None, Some(_)) => Err("'executor_id' needs 'framework_id'"),
+        }
+    }
+
+    fn includes(&self, framework: &Framework, executor: &Executor) -> bool {
+        self.container.is_none_or(|id| id == executor.container.as_str())
+            && self.framework.is_none_or(|id| id == framework.id.as_str())
+            && self.executor.is_none_or(|id| id == executor.id.as_str())
+    }
+}
+
 impl Slave {
     fn live_executors(&self) -> impl Iterator<Item = (&Framework, &Executor)> {
         let frameworks = self.state.frameworks.values();
@@ -43,10 +71,11 @@ impl Slave {
     }
 
     pub(super) fn http_containers(&mut self, request: Request, _: &mut Ctx<Self>) -> Answer {
-        let wanted = request.param("container_id");
-        let chosen = self
-            .live_executors()
-            .filter(|(_, e)| wanted.is_none_or(|id| id == e.container.as_str()));
+        let wanted = match Wanted::of(&request) {
+            Ok(wanted) => wanted,
+            Err(why) => return Response::bad_request(why).into(),
+        };
+        let chosen = self.live_executors().filter(|(f, e)| wanted.includes(f, e));
         let described = chosen.map(|(framework, executor)| {
             let usage = self.containerizer.usage(&executor.container);
             let status = self.containerizer.status(&executor.container);

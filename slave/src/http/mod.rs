@@ -10,7 +10,10 @@ use libprocess::{Help, Routes};
 
 use crate::Slave;
 
-const CONTAINERS: Help = Help::new("Containers with what they use", "`container_id` selects one.");
+const CONTAINERS: Help = Help::new(
+    "Containers with what they use",
+    "`container_id` selects one, `framework_id` a framework's, `executor_id` with it an executor's.",
+);
 const FLAGS: Help = Help::new("The flags in force", "Answers `{\"flags\": {name: value}}`.");
 const HEALTH: Help = Help::new("Answers 200 as long as the slave lives", "");
 const STATE: Help = Help::new("Everything the slave knows", "");

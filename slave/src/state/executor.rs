@@ -58,6 +58,12 @@ impl Executor {
         self.launched.contains_key(task) || self.is_queued(task)
     }
 
+    /// True when the task waits or runs.
+    pub(crate) fn is_live(&self, task: &TaskId) -> bool {
+        let launched = self.launched.get(task).is_some_and(|task| !is_terminal(task.state()));
+        launched || self.is_queued(task)
+    }
+
     pub(crate) fn is_queued(&self, task: &TaskId) -> bool {
         self.queued.iter().any(|queued| queued.task_id.value == task.as_str())
     }
@@ -81,6 +87,11 @@ impl Executor {
     pub(crate) fn live(&self) -> Vec<TaskId> {
         let live = self.launched.iter().filter(|(_, task)| !is_terminal(task.state()));
         live.map(|(id, _)| id.clone()).collect()
+    }
+
+    /// True when a task runs or waits.
+    pub(crate) fn has_work(&self) -> bool {
+        !self.queued.is_empty() || !self.live().is_empty()
     }
 
     /// True when nothing runs, waits, or has an update on its way.

@@ -1,6 +1,6 @@
 //! The process `status-update-manager(1)`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -23,6 +23,13 @@ struct Entry {
     stream: Stream,
     /// Where records go, if the framework checkpoints.
     path: Option<PathBuf>,
+    /// On the way to the disk, oldest first.
+    storing: VecDeque<Storing>,
+}
+
+struct Storing {
+    update: StatusUpdate,
+    waiting: Vec<oneshot::Sender<Result<(), DiskError>>>,
 }
 
 /// Keeps the streams of all tasks.
@@ -52,39 +59,64 @@ impl StatusUpdateManager {
     ) -> oneshot::Receiver<Result<(), DiskError>> {
         let (sender, receiver) = oneshot::channel();
         let key = key_of(&update);
-        let entry = self
-            .streams
-            .entry(key.clone())
-            .or_insert_with(|| Entry { stream: Stream::default(), path });
+        let entry = self.streams.entry(key.clone()).or_insert_with(|| Entry {
+            stream: Stream::default(),
+            path,
+            storing: VecDeque::new(),
+        });
         let uuid = update.uuid.clone().unwrap_or_default();
         if entry.stream.knows(&uuid) {
             let _ = sender.send(Ok(()));
             return receiver;
         }
+        if let Some(storing) = entry.storing.iter_mut().find(|s| s.update.uuid == update.uuid) {
+            // It came twice: both are answered when it is safe.
+            storing.waiting.push(sender);
+            return receiver;
+        }
+        entry.storing.push_back(Storing { update: update.clone(), waiting: vec![sender] });
         let Some(path) = &entry.path else {
-            let _ = sender.send(Ok(()));
-            self.stored(key, update, cx);
+            self.stored(&key, &uuid, cx);
             return receiver;
         };
         let record = StatusUpdateRecord {
             r#type: status_update_record::Type::Update.into(),
-            update: Some(update.clone()),
+            update: Some(update),
             uuid: None,
         };
         let written = cx.disk().append(path, checkpoint::encode(&record));
-        cx.defer(written, move |manager, written, cx| {
-            if written.is_ok() {
-                manager.stored(key, update, cx);
-            }
-            let _ = sender.send(written);
+        cx.defer(written, move |manager, written, cx| match written {
+            Ok(()) => manager.stored(&key, &uuid, cx),
+            Err(error) => manager.not_stored(&key, &uuid, error),
         });
         receiver
     }
 
-    fn stored(&mut self, key: Key, update: StatusUpdate, cx: &mut Ctx<Self>) {
-        let Some(entry) = self.streams.get_mut(&key) else { return };
-        if entry.stream.push(update) && entry.stream.len() == 1 {
-            self.send(&key, cx);
+    /// An update is safe. So are those before it, since a disk keeps the order: the stream gets them
+    /// in that order even if this is heard of first.
+    fn stored(&mut self, key: &Key, uuid: &[u8], cx: &mut Ctx<Self>) {
+        let Some(entry) = self.streams.get_mut(key) else { return };
+        let at = entry.storing.iter().position(|s| s.update.uuid.as_deref() == Some(uuid));
+        let idle = entry.stream.is_empty();
+        for storing in entry.storing.drain(..at.map_or(0, |at| at + 1)) {
+            entry.stream.push(storing.update);
+            for waiting in storing.waiting {
+                // Who waited may have stopped.
+                let _ = waiting.send(Ok(()));
+            }
+        }
+        if idle && !entry.stream.is_empty() {
+            self.send(key, cx);
+        }
+    }
+
+    fn not_stored(&mut self, key: &Key, uuid: &[u8], error: DiskError) {
+        let Some(entry) = self.streams.get_mut(key) else { return };
+        let at = entry.storing.iter().position(|s| s.update.uuid.as_deref() == Some(uuid));
+        let storing = at.and_then(|at| entry.storing.remove(at));
+        let waiting = storing.and_then(|storing| storing.waiting.into_iter().next());
+        if let Some(waiting) = waiting {
+            let _ = waiting.send(Err(error));
         }
     }
 
@@ -128,7 +160,11 @@ impl StatusUpdateManager {
 
     fn advance(&mut self, key: &Key, uuid: &[u8], cx: &mut Ctx<Self>) -> Acknowledged {
         let Some(entry) = self.streams.get_mut(key) else { return Acknowledged::Ignored };
-        let done = entry.stream.acknowledge(uuid);
+        let done = match entry.stream.acknowledge(uuid) {
+            // Something was said after the last word: the stream ends with that.
+            Acknowledged::Closed if !entry.storing.is_empty() => Acknowledged::Advanced,
+            done => done,
+        };
         match done {
             Acknowledged::Closed => {
                 self.streams.remove(key);

@@ -93,10 +93,8 @@ impl Stream {
         }
         let Some(head) = self.pending.pop_front() else { return Acknowledged::Ignored };
         self.epoch += 1;
-        match from_wire(head.status.state).is_some_and(is_terminal) {
-            true => Acknowledged::Closed,
-            false => Acknowledged::Advanced,
-        }
+        let last = from_wire(head.status.state).is_some_and(is_terminal);
+        if last && self.pending.is_empty() { Acknowledged::Closed } else { Acknowledged::Advanced }
     }
 }
 
