@@ -1,0 +1,170 @@
+//! Who a slave has to do with.
+
+use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, SocketAddrV4};
+use std::sync::{Arc, Mutex};
+
+use futures::FutureExt;
+use futures::channel::oneshot;
+use futures::future::{BoxFuture, ready};
+use libprocess::{Ctx, Pid, Process, Routes};
+use protos::ids::{ContainerId, FrameworkId, SlaveId, TaskId};
+use protos::mesos::internal::{
+    ExecutorRegisteredMessage, ExitedExecutorMessage, PongSlaveMessage, ReconcileTasksMessage,
+    RegisterSlaveMessage, ReregisterSlaveMessage, RunTaskMessage, ShutdownExecutorMessage,
+    SlaveRegisteredMessage, SlaveReregisteredMessage, StatusUpdateAcknowledgementMessage,
+    StatusUpdateMessage,
+};
+use protos::mesos::{self, TaskState};
+use protos::resources::Resources;
+use protos::status;
+use slave::containerizer::{
+    ContainerConfig, ContainerError, ContainerFuture, Containerizer, Termination,
+};
+
+pub(crate) type Log = Arc<Mutex<Vec<String>>>;
+
+pub(crate) fn address(last: u8) -> SocketAddrV4 {
+    SocketAddrV4::new(Ipv4Addr::new(10, 0, 0, last), 5050)
+}
+
+pub(crate) fn pid(id: &str, last: u8) -> Pid {
+    Pid::new(id, address(last))
+}
+
+/// Starts nothing; containers end when they are destroyed, or when the test says so.
+#[derive(Default)]
+pub(crate) struct Fake {
+    pub(crate) log: Log,
+    pub(crate) running: Mutex<BTreeMap<ContainerId, Vec<oneshot::Sender<Termination>>>>,
+    pub(crate) refuses: bool,
+}
+
+impl Fake {
+    pub(crate) fn end_all(&self, termination: &Termination) {
+        for waiting in std::mem::take(&mut *self.running.lock().unwrap()).into_values().flatten() {
+            let _ = waiting.send(termination.clone());
+        }
+    }
+}
+
+impl Containerizer for Fake {
+    fn launch(&self, id: &ContainerId, config: ContainerConfig) -> ContainerFuture<()> {
+        let env = &config.environment;
+        let text = format!("launch {} {}", env["MESOS_EXECUTOR_ID"], config.resources);
+        self.log.lock().unwrap().push(text);
+        if self.refuses {
+            let reason = "no room".to_owned();
+            return ready(Err(ContainerError::Launch { id: id.clone(), reason })).boxed();
+        }
+        self.running.lock().unwrap().insert(id.clone(), Vec::new());
+        ready(Ok(())).boxed()
+    }
+    fn update(&self, _: &ContainerId, resources: Resources) -> ContainerFuture<()> {
+        self.log.lock().unwrap().push(format!("update {resources}"));
+        ready(Ok(())).boxed()
+    }
+    fn usage(&self, id: &ContainerId) -> ContainerFuture<mesos::ResourceStatistics> {
+        ready(Err(ContainerError::Unknown(id.clone()))).boxed()
+    }
+    fn status(&self, id: &ContainerId) -> ContainerFuture<mesos::ContainerStatus> {
+        ready(Err(ContainerError::Unknown(id.clone()))).boxed()
+    }
+    fn wait(&self, id: &ContainerId) -> BoxFuture<'static, Option<Termination>> {
+        let (sender, receiver) = oneshot::channel();
+        if let Some(waiting) = self.running.lock().unwrap().get_mut(id) {
+            waiting.push(sender);
+        }
+        receiver.map(Result::ok).boxed()
+    }
+    fn destroy(&self, id: &ContainerId) -> ContainerFuture<()> {
+        self.log.lock().unwrap().push("destroy".to_owned());
+        for waiting in self.running.lock().unwrap().remove(id).into_iter().flatten() {
+            let _ = waiting.send(Termination::default());
+        }
+        ready(Ok(())).boxed()
+    }
+    fn recover(&self, _: Vec<(ContainerId, u32)>) -> ContainerFuture<()> {
+        ready(Ok(())).boxed()
+    }
+}
+
+/// Lets slaves in and logs what they say.
+pub(crate) struct Master {
+    pub(crate) log: Log,
+    pub(crate) slave: Pid,
+}
+
+impl Process for Master {
+    fn routes(r: &mut Routes<Self>) {
+        r.on(Self::register).on(Self::reregister).on(Self::update).on(Self::exited).on(Self::pong);
+    }
+}
+
+impl Master {
+    fn note(&self, text: impl Into<String>) {
+        self.log.lock().unwrap().push(text.into());
+    }
+    fn register(&mut self, _: RegisterSlaveMessage, cx: &mut Ctx<Self>) {
+        self.note("register");
+        self.slave = cx.from().clone();
+        let slave_id = SlaveId::new("S0").wire();
+        cx.reply(&SlaveRegisteredMessage { slave_id, connection: None });
+    }
+    fn reregister(&mut self, m: ReregisterSlaveMessage, cx: &mut Ctx<Self>) {
+        let tasks: Vec<_> = m.tasks.iter().map(|task| task.task_id.value.as_str()).collect();
+        self.note(format!("reregister {} {tasks:?}", m.slave.id.as_ref().unwrap().value));
+        self.slave = cx.from().clone();
+        let asked = status::of(&TaskId::new("ghost"), TaskState::TaskRunning, 0.0).build();
+        let reconciliation = ReconcileTasksMessage {
+            framework_id: FrameworkId::new("F").wire(),
+            statuses: vec![asked],
+            framework: None,
+        };
+        cx.reply(&SlaveReregisteredMessage {
+            slave_id: m.slave.id.unwrap(),
+            reconciliations: vec![reconciliation],
+            connection: None,
+        });
+    }
+    fn update(&mut self, m: StatusUpdateMessage, _: &mut Ctx<Self>) {
+        let (update, latest) = (&m.update, m.update.latest_state());
+        let state = update.status.state().as_str_name();
+        let task = &update.status.task_id.value;
+        let reason = update.status.reason.map(|_| update.status.reason().as_str_name());
+        self.note(format!("{task} {state} {latest:?} {}", reason.unwrap_or("-")));
+    }
+    fn exited(&mut self, m: ExitedExecutorMessage, _: &mut Ctx<Self>) {
+        self.note(format!("exited {} {}", m.executor_id.value, m.status));
+    }
+    fn pong(&mut self, _: PongSlaveMessage, _: &mut Ctx<Self>) {
+        self.note("pong");
+    }
+}
+
+/// Speaks as it is told and logs what it hears.
+pub(crate) struct Executor(pub(crate) Log);
+
+impl Process for Executor {
+    fn routes(r: &mut Routes<Self>) {
+        r.on(Self::registered).on(Self::run).on(Self::acknowledged).on(Self::shutdown);
+    }
+}
+
+impl Executor {
+    fn note(&self, text: impl Into<String>) {
+        self.0.lock().unwrap().push(text.into());
+    }
+    fn registered(&mut self, _: ExecutorRegisteredMessage, _: &mut Ctx<Self>) {
+        self.note("registered");
+    }
+    fn run(&mut self, m: RunTaskMessage, _: &mut Ctx<Self>) {
+        self.note(format!("run {}", m.task.task_id.value));
+    }
+    fn acknowledged(&mut self, m: StatusUpdateAcknowledgementMessage, _: &mut Ctx<Self>) {
+        self.note(format!("acknowledged {}", m.uuid[0]));
+    }
+    fn shutdown(&mut self, _: ShutdownExecutorMessage, _: &mut Ctx<Self>) {
+        self.note("shutdown");
+    }
+}

@@ -1,0 +1,144 @@
+//! A slave between them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use coordination::{Leader, StandaloneDetector};
+use libprocess::sim::World;
+use libprocess::{Handle, Node, NodeConfig, Pid};
+use prost::{Message, Name};
+use protos::ids::{ExecutorId, FrameworkId, SlaveId, TaskId};
+use protos::mesos::internal::{
+    RegisterExecutorMessage, RunTaskMessage, StatusUpdateAcknowledgementMessage,
+    StatusUpdateMessage,
+};
+use protos::mesos::{self, TaskState};
+use protos::resources::Resources;
+use protos::status;
+
+use super::actors::{Executor, Fake, Log, Master, address, pid};
+
+const LIMIT: Duration = Duration::from_secs(200);
+
+pub(crate) struct Stage {
+    pub(crate) world: World,
+    pub(crate) master: Handle<Master>,
+    pub(crate) executor: Handle<Executor>,
+    pub(crate) slave: Node,
+    pub(crate) fake: Arc<Fake>,
+    /// What the master heard.
+    pub(crate) told: Log,
+    /// What the executor heard.
+    pub(crate) heard: Log,
+    pub(crate) exits: Log,
+}
+
+impl Stage {
+    pub(crate) fn new(refuses: bool) -> Self {
+        let mut world = World::new(7);
+        let (told, heard, exits) = (Log::default(), Log::default(), Log::default());
+        let node = world.node(address(1), NodeConfig::default());
+        let master = Master { log: told.clone(), slave: Pid::empty() };
+        let master = node.spawn("master", master).unwrap();
+        let node = world.node(address(3), NodeConfig::default());
+        let executor = node.spawn("executor(1)", Executor(heard.clone())).unwrap();
+        let fake = Arc::new(Fake { refuses, ..Fake::default() });
+        let slave = world.node(address(2), slave::node_config(NodeConfig::default().log));
+        let (containerizer, ends) = (fake.clone(), exits.clone());
+        world.on_start(&slave, move |node| {
+            let ends = ends.clone();
+            let config = slave::Config {
+                work_dir: "/w".into(),
+                resources: "cpus:4;mem:1024".parse().unwrap(),
+                switch_user: false,
+                on_exit: Arc::new(move |_, reason| ends.lock().unwrap().push(reason)),
+                ..slave::Config::default()
+            };
+            let detector = StandaloneDetector::new(Some(Leader::of(pid("master", 1))));
+            slave::start(node, config, containerizer.clone(), Arc::new(detector));
+        });
+        let mut stage = Self { world, master, executor, slave, fake, told, heard, exits };
+        stage.told("register");
+        stage.world.settle();
+        stage
+    }
+
+    pub(crate) fn wait(&mut self, log: &Log, entry: &str) {
+        let found = |_: &mut World| log.lock().unwrap().iter().any(|found| found == entry);
+        let waited = self.world.run_until(LIMIT, found);
+        assert!(waited.is_ok(), "no '{entry}' in {:?}", log.lock().unwrap());
+    }
+
+    pub(crate) fn told(&mut self, entry: &str) {
+        self.wait(&self.told.clone(), entry);
+    }
+
+    pub(crate) fn heard(&mut self, entry: &str) {
+        self.wait(&self.heard.clone(), entry);
+    }
+
+    pub(crate) fn count(&self, entry: &str) -> usize {
+        self.told.lock().unwrap().iter().filter(|found| *found == entry).count()
+    }
+
+    pub(crate) fn order<M: Message + Name + 'static>(&mut self, message: M) {
+        self.master.tell(move |master, cx| cx.send(&master.slave, &message));
+        self.world.settle();
+    }
+
+    pub(crate) fn say<M: Message + Name + 'static>(&mut self, message: M) {
+        self.executor.tell(move |_, cx| cx.send(&pid("slave(1)", 2), &message));
+        self.world.settle();
+    }
+
+    pub(crate) fn run_task(&mut self, task: &str, checkpoint: bool) {
+        self.order(RunTaskMessage {
+            framework: mesos::FrameworkInfo {
+                id: Some(FrameworkId::new("F").wire()),
+                checkpoint: Some(checkpoint),
+                ..Default::default()
+            },
+            pid: Some("scheduler@10.0.0.9:9".to_owned()),
+            task: mesos::TaskInfo {
+                task_id: TaskId::new(task).wire(),
+                slave_id: SlaveId::new("S0").wire(),
+                resources: "cpus:1;mem:64".parse::<Resources>().unwrap().to_wire(),
+                executor: Some(mesos::ExecutorInfo {
+                    executor_id: ExecutorId::new("e").wire(),
+                    command: Some(mesos::CommandInfo::default()),
+                    ..Default::default()
+                }),
+                ..Default::default()
+            },
+            ..Default::default()
+        });
+    }
+
+    pub(crate) fn register_executor(&mut self) {
+        self.say(RegisterExecutorMessage {
+            framework_id: FrameworkId::new("F").wire(),
+            executor_id: ExecutorId::new("e").wire(),
+        });
+        self.heard("registered");
+    }
+
+    pub(crate) fn report(&mut self, task: &str, state: TaskState, uuid: u8) {
+        let update = status::of(&TaskId::new(task), state, 1.0).uuid([uuid; 16]);
+        let update = update.update(&FrameworkId::new("F"));
+        self.say(StatusUpdateMessage { update, pid: None });
+    }
+
+    pub(crate) fn acknowledge(&mut self, task: &str, uuid: u8) {
+        self.order(StatusUpdateAcknowledgementMessage {
+            slave_id: SlaveId::new("S0").wire(),
+            framework_id: FrameworkId::new("F").wire(),
+            task_id: TaskId::new(task).wire(),
+            uuid: vec![uuid; 16].into(),
+        });
+    }
+
+    pub(crate) fn state(&mut self) -> serde_json::Value {
+        let response = self.world.http(&self.slave, "GET", "/slave(1)/state");
+        serde_json::from_slice(&response.bytes()).unwrap()
+    }
+}
