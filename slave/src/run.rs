@@ -14,7 +14,7 @@ use crate::containerizer::{self, ContainerizerOptions};
 use crate::flags::Flags;
 use crate::{Config, Slave, VERSION};
 
-/// Runs a slave until SIGINT, SIGTERM, or until it must end; the arguments are those after the
+/// Runs a slave until SIGINT, SIGTERM, or until it must end; SIGUSR1 makes it unregister and end; the arguments are those after the
 /// program's name.
 pub fn run(program: &str, args: impl IntoIterator<Item = String>) -> ExitCode {
     let loader = Loader::new(program)
@@ -53,14 +53,39 @@ pub fn run(program: &str, args: impl IntoIterator<Item = String>) -> ExitCode {
             Err(error) => return fail(program, &error.to_string()),
         };
         slog::info!(log, "slave is listening"; "pid" => %slave.pid());
+        until_over(program, &slave, ended, &log).await
+    })
+}
+
+async fn until_over(
+    program: &str,
+    slave: &Handle<Slave>,
+    mut ended: oneshot::Receiver<String>,
+    log: &slog::Logger,
+) -> ExitCode {
+    loop {
         tokio::select! {
+            () = retire_signal() => {
+                slog::info!(log, "slave unregisters"; "signal" => "SIGUSR1");
+                slave.tell(|slave, cx| slave.retire("SIGUSR1", cx));
+            }
             signal = real::stop_signal() => {
                 slog::info!(log, "slave stops"; "signal" => signal);
-                ExitCode::SUCCESS
+                return ExitCode::SUCCESS;
             }
-            reason = ended => fail(program, &reason.unwrap_or_default()),
+            reason = &mut ended => return fail(program, &reason.unwrap_or_default()),
         }
-    })
+    }
+}
+
+/// Waits for SIGUSR1, by which operators take a slave out of its cluster.
+async fn retire_signal() {
+    use tokio::signal::unix::{SignalKind, signal};
+    match signal(SignalKind::user_defined1()) {
+        Ok(mut retire) => drop(retire.recv().await),
+        // Without a handler the signal ends the OS process by itself.
+        Err(_) => std::future::pending().await,
+    }
 }
 
 /// Lets the slave's own end be waited for.

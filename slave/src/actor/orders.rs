@@ -1,5 +1,7 @@
 //! Messages of the master and of executors.
 
+use std::time::Duration;
+
 use libprocess::Ctx;
 use protos::ids::{ContainerId, ExecutorId, FrameworkId, TaskId};
 use protos::mesos::internal::*;
@@ -12,6 +14,9 @@ use crate::calls::{
 use crate::effects::Effect;
 use crate::registration::Standing;
 
+/// Time for the last message to the master to get out.
+const FAREWELL: Duration = Duration::from_secs(1);
+
 /// Orders of the master.
 impl Slave {
     pub(super) fn shutdown(&mut self, m: ShutdownMessage, cx: &mut Ctx<Self>) {
@@ -19,6 +24,20 @@ impl Slave {
             return;
         }
         self.leave(format!("the master told this slave to shut down: {}", m.message()), cx);
+    }
+
+    /// Tells the master that this slave goes for good, and goes, for the reason `why`. Its executors
+    /// are shut down; a slave that is on its way out already is not disturbed.
+    pub fn retire(&mut self, why: &str, cx: &mut Ctx<Self>) {
+        if self.registration.standing == Standing::Terminating {
+            return;
+        }
+        self.registration.standing = Standing::Terminating;
+        if let Some(master) = &self.state.master {
+            cx.send(master, &UnregisterSlaveMessage { slave_id: self.state.id().wire() });
+        }
+        let reason = format!("unregistered because of {why}");
+        cx.after(FAREWELL, move |slave, cx| slave.leave(reason, cx));
     }
 
     /// Shuts all executors down and ends once they are gone, at the latest after their grace period.

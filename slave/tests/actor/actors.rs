@@ -13,7 +13,7 @@ use protos::mesos::internal::{
     ExecutorRegisteredMessage, ExitedExecutorMessage, PongSlaveMessage, ReconcileTasksMessage,
     RegisterSlaveMessage, ReregisterSlaveMessage, RunTaskMessage, ShutdownExecutorMessage,
     SlaveRegisteredMessage, SlaveReregisteredMessage, StatusUpdateAcknowledgementMessage,
-    StatusUpdateMessage,
+    StatusUpdateMessage, UnregisterSlaveMessage,
 };
 use protos::mesos::{self, TaskState};
 use protos::resources::Resources;
@@ -98,6 +98,7 @@ pub(crate) struct Master {
 impl Process for Master {
     fn routes(r: &mut Routes<Self>) {
         r.on(Self::register).on(Self::reregister).on(Self::update).on(Self::exited).on(Self::pong);
+        r.on(Self::unregister);
     }
 }
 
@@ -136,6 +137,9 @@ impl Master {
     }
     fn exited(&mut self, m: ExitedExecutorMessage, _: &mut Ctx<Self>) {
         self.note(format!("exited {} {}", m.executor_id.value, m.status));
+    }
+    fn unregister(&mut self, m: UnregisterSlaveMessage, _: &mut Ctx<Self>) {
+        self.note(format!("unregister {}", m.slave_id.value));
     }
     fn pong(&mut self, _: PongSlaveMessage, _: &mut Ctx<Self>) {
         self.note("pong");

@@ -155,6 +155,17 @@ fn slave_that_is_told_to_shut_down_ends_once_its_executors_are_gone() {
 }
 
 #[test]
+fn slave_that_retires_unregisters_and_ends() {
+    let mut stage = Stage::new(false);
+    let slave = stage.handle.lock().unwrap().clone().unwrap();
+    slave.tell(|slave, cx| slave.retire("the test", cx));
+    stage.told("unregister S0");
+    let exits = stage.exits.clone();
+    let ended = |_: &mut World| *exits.lock().unwrap() == ["unregistered because of the test"];
+    stage.world.run_until(Duration::from_secs(2), ended).unwrap();
+}
+
+#[test]
 fn slave_that_restarts_keeps_its_id_and_tells_of_tasks_it_does_not_know() {
     let mut stage = Stage::new(false);
     stage.run_task("t", true);

@@ -1,6 +1,6 @@
 //! A slave between them.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use coordination::{Leader, StandaloneDetector};
@@ -25,6 +25,8 @@ pub(crate) struct Stage {
     pub(crate) master: Handle<Master>,
     pub(crate) executor: Handle<Executor>,
     pub(crate) slave: Node,
+    /// The slave that was started last.
+    pub(crate) handle: Arc<Mutex<Option<Handle<slave::Slave>>>>,
     pub(crate) fake: Arc<Fake>,
     /// What the master heard.
     pub(crate) told: Log,
@@ -45,6 +47,8 @@ impl Stage {
         let fake = Arc::new(Fake { refuses, ..Fake::default() });
         let slave = world.node(address(2), slave::node_config(NodeConfig::default().log));
         let (containerizer, ends) = (fake.clone(), exits.clone());
+        let handle = Arc::new(Mutex::new(None));
+        let slot = handle.clone();
         world.on_start(&slave, move |node| {
             let ends = ends.clone();
             let config = slave::Config {
@@ -55,9 +59,10 @@ impl Stage {
                 ..slave::Config::default()
             };
             let detector = StandaloneDetector::new(Some(Leader::of(pid("master", 1))));
-            slave::start(node, config, containerizer.clone(), Arc::new(detector));
+            let started = slave::start(node, config, containerizer.clone(), Arc::new(detector));
+            *slot.lock().unwrap() = Some(started);
         });
-        let mut stage = Self { world, master, executor, slave, fake, told, heard, exits };
+        let mut stage = Self { world, master, executor, slave, handle, fake, told, heard, exits };
         stage.told("register");
         stage.world.settle();
         stage
