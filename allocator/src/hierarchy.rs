@@ -131,6 +131,9 @@ impl Hierarchy {
         let Some(slave) = self.slaves.remove(id) else { return };
         for (framework, resources) in &slave.held {
             self.account(framework, resources, Sorter::recovered);
+            for role in resources.allocations().keys() {
+                self.withdraw_if_idle(framework, role);
+            }
         }
         self.filters.forget_slave(id);
         self.retotal(&slave.total, &Resources::new());
@@ -194,7 +197,8 @@ impl Hierarchy {
 
     /// See [`crate::Allocator::update_weights`].
     pub fn update_weights(&mut self, weights: Vec<(String, f64)>) {
-        for (role, weight) in weights {
+        // What the sorter would ignore must not replace what a role that comes back is given.
+        for (role, weight) in weights.into_iter().filter(|(_, w)| w.is_finite() && *w > 0.0) {
             self.roles.set_weight(&role, weight);
             self.weights.insert(role, weight);
         }

@@ -1,4 +1,4 @@
-//! Claim: the allocator decides over thousands of slaves within milliseconds.
+//! Claim: a cycle over thousands of slaves costs a small multiple of the look-ups it cannot avoid.
 //!
 //! Peer: one look-up and four comparisons in a plain tree map for each slave and framework, which is
 //! the least that deciding against as many filters takes.

@@ -1,4 +1,4 @@
-//! Claim: a message between two processes of a node costs little more than what carries it.
+//! Claim: a message between two processes of a node costs a stated multiple of what carries it.
 //!
 //! Sender and receiver share a thread and take turns, a thousand messages each, everywhere.
 

@@ -1,4 +1,4 @@
-//! Claim: a node takes messages from the wire about as fast as a loop that does nothing else.
+//! Claim: a node takes messages from the wire at a stated share of the rate of a loop that does nothing else.
 //!
 //! One connection over the loopback, pipelined, each request answered 202. The peer is a bare tokio
 //! loop on each side: the sender writes bytes that were framed beforehand, the receiver parses heads

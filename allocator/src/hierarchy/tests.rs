@@ -133,6 +133,31 @@ fn hierarchy_crumbs_are_not_offered() {
     assert_eq!(world.run(at(0)), []);
 }
 
+#[test]
+fn hierarchy_role_that_was_left_is_forgotten_with_the_last_slave_it_held() {
+    let mut world = World::new().framework("f1", "a").slave("s1", "cpus:4;mem:512");
+    world.run(at(0));
+    world.hierarchy.update_framework(&"f1".into(), spec("b"));
+    assert!(world.hierarchy.filters_by_role().contains_key("a"));
+    world.hierarchy.remove_slave(&"s1".into());
+    assert_eq!(world.hierarchy.filters_by_role().into_keys().collect::<Vec<_>>(), ["b"]);
+}
+
+#[test]
+fn hierarchy_bad_weight_does_not_replace_a_good_one_when_the_role_comes_back() {
+    let mut world = World::new();
+    world.hierarchy.update_weights(vec![("a".to_owned(), 3.0)]);
+    for bad in [0.0, -1.0, f64::NAN, f64::INFINITY] {
+        world.hierarchy.update_weights(vec![("a".to_owned(), bad)]);
+    }
+    world = world.framework("f1", "a").framework("f2", "b");
+    for slave in ["s1", "s2", "s3", "s4"] {
+        world = world.slave(slave, "cpus:1;mem:64");
+    }
+    let offers = world.run(at(0));
+    assert_eq!(offers.iter().filter(|(framework, _, _)| framework == "f1").count(), 3);
+}
+
 #[derive(Debug, Clone)]
 enum Step {
     AddFramework(u8, u8),
