@@ -120,7 +120,12 @@ fn scalar_json(value: &Proto, kind: &Kind) -> Value {
 }
 
 fn float(value: f64) -> Value {
-    Number::from_f64(value).map_or_else(|| Value::String(value.to_string()), Value::Number)
+    let text = || match value {
+        f64::INFINITY => "Infinity",
+        f64::NEG_INFINITY => "-Infinity",
+        _ => "NaN",
+    };
+    Number::from_f64(value).map_or_else(|| Value::from(text()), Value::Number)
 }
 
 /// Reads a message from JSON, leniently as the HTTP APIs do: unknown members and nulls are ignored,
@@ -235,7 +240,10 @@ fn read_scalar(kind: &Kind, value: &Value, path: &str) -> Result<Option<Proto>, 
 fn enum_number(descriptor: &EnumDescriptor, value: &Value) -> Option<i32> {
     match value {
         Value::String(name) => descriptor.get_value_by_name(name).map(|value| value.number()),
-        Value::Number(number) => i32::try_from(number.as_i64()?).ok(),
+        Value::Number(number) => {
+            let number = i32::try_from(number.as_i64()?).ok()?;
+            descriptor.get_value(number).map(|value| value.number())
+        }
         _ => None,
     }
 }
@@ -248,7 +256,7 @@ fn number(value: &Value) -> Option<f64> {
     match value.as_str() {
         Some("Infinity") => Some(f64::INFINITY),
         Some("-Infinity") => Some(f64::NEG_INFINITY),
-        Some(text) => text.parse().ok(),
+        Some(text) => text.parse().ok().filter(|number: &f64| number.is_finite()),
         None => value.as_f64(),
     }
 }
@@ -294,5 +302,19 @@ mod tests {
         assert_eq!(missing, Err(JsonError::Missing("uris.value".into())));
         let bad = from_json::<mesos::CommandInfo>(&json!({"shell": 7}));
         assert!(matches!(bad, Err(JsonError::BadValue { field, .. }) if field == "shell"));
+    }
+
+    #[test]
+    fn json_infinity_is_a_word_and_nonsense_is_refused() {
+        let scalar = mesos::value::Scalar { value: f64::INFINITY };
+        let json = to_json(&scalar);
+        assert_eq!(json, json!({"value": "Infinity"}));
+        assert_eq!(from_json::<mesos::value::Scalar>(&json), Ok(scalar));
+        for bad in ["nan", "inf", "1e999"] {
+            assert!(from_json::<mesos::value::Scalar>(&json!({"value": bad})).is_err(), "{bad}");
+        }
+        // An enum value that nobody knows is as good as unset.
+        let uri: mesos::framework_info::Capability = from_json(&json!({"type": 999})).unwrap();
+        assert_eq!(uri.r#type, None);
     }
 }

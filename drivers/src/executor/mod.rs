@@ -17,7 +17,7 @@ use session::Session;
 
 /// A framework's executor. Callbacks run one at a time and must not block; the calls they make on
 /// `driver` are carried out after the callback has returned.
-#[allow(unused_variables)]
+#[allow(unused_variables, reason = "defaults name what they are given and do nothing with it")]
 pub trait Executor: Send + 'static {
     /// The slave knows the executor.
     fn registered(

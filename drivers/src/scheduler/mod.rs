@@ -22,7 +22,7 @@ use session::Session;
 
 /// A framework's scheduler. Callbacks run one at a time; the calls they make on `driver` are
 /// carried out after the callback has returned.
-#[allow(unused_variables)]
+#[allow(unused_variables, reason = "defaults name what they are given and do nothing with it")]
 pub trait Scheduler: Send + 'static {
     /// The framework got its id from a master (first subscription, or one that took it over).
     fn registered(&mut self, driver: &SchedulerDriver, id: &FrameworkId, master: &MasterInfo) {}

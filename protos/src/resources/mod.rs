@@ -286,6 +286,7 @@ impl Resources {
                 entry.template.name == want.template.name
                     && entry.amount.kind() == want.amount.kind()
                     && entry.template.revocable == want.template.revocable
+                    && entry.template.disk == want.template.disk
             };
             let mut candidates: Vec<&Entry> = self.entries.values().filter(same_name).collect();
             candidates.sort_by_key(|entry| entry.template.reservations.is_empty());

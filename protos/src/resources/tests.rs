@@ -67,6 +67,21 @@ fn resources_of_different_roles_stay_apart() {
 }
 
 #[test]
+fn resources_plain_disk_is_not_found_in_a_volume() {
+    let mut wire = r("disk:100").to_wire();
+    wire[0].disk = Some(mesos::resource::DiskInfo {
+        persistence: Some(mesos::resource::disk_info::Persistence {
+            id: "volume".into(),
+            principal: None,
+        }),
+        ..Default::default()
+    });
+    let volume = Resources::from_wire(&wire).unwrap();
+    assert_eq!(volume.find(&r("disk:50")), None);
+    assert_eq!(volume.plus(&r("disk:60")).find(&r("disk:50")), Some(r("disk:50")));
+}
+
+#[test]
 fn resources_of_a_parent_role_are_available_to_its_children() {
     let parent = r("cpus(eng):2;cpus(ops):1");
     assert_eq!(parent.available_to("eng/backend").cpus(), 2.0);
