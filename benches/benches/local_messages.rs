@@ -5,12 +5,13 @@
 use actix::{Actor, AsyncContext, Context, Handler};
 use bytes::Bytes;
 use futures::channel::oneshot;
-use libprocess::{Ctx, Envelope, NodeConfig, Pid, Process, Routes, real};
+use libprocess::{Ctx, Envelope, MessageName, NodeConfig, Pid, Process, Routes, real};
 use prost::{Message, Name};
 use protos::mesos::internal::StatusUpdateAcknowledgementMessage as Body;
 
 const MESSAGES: u64 = 1_000_000;
 const BURST: u64 = 1_000;
+const RAW: MessageName = MessageName::fixed("raw");
 
 /// Counts to the end, then says so.
 struct Tally {
@@ -68,7 +69,7 @@ impl Sender {
     fn burst(&mut self, cx: &mut Ctx<Self>) {
         for _ in 0..BURST {
             match &self.encoded {
-                Some(encoded) => cx.send_raw(&self.to, "raw".to_owned(), encoded.clone()),
+                Some(encoded) => cx.send_raw(&self.to, RAW, encoded.clone()),
                 None => cx.send(&self.to, &self.body),
             }
         }

@@ -18,6 +18,8 @@
 //! - [`real`], [`sim`]: the two drivers
 //! - [`flags`]: command-line flags and their environment variables
 //! - [`metrics`]: counters and gauges
+//! - [`authentication`], [`Authorize`]: who may ask
+//! - [`recordio`]: records in streams
 //! - [`files`]: a process that serves files under virtual paths
 //!
 //! # Example
@@ -40,6 +42,7 @@
 //! }
 //! ```
 
+pub mod authentication;
 mod builtin;
 mod ctx;
 pub mod disk;
@@ -47,14 +50,17 @@ mod driver;
 mod envelope;
 pub mod files;
 pub mod flags;
+mod gate;
 mod handle;
 pub mod http;
 mod inbox;
 pub mod metrics;
+mod name;
 mod node;
 mod pid;
 mod process;
 pub mod real;
+pub mod recordio;
 mod routes;
 mod runner;
 pub mod sim;
@@ -65,8 +71,10 @@ mod time;
 pub use ctx::{Ctx, Timer};
 pub use driver::LinkMode;
 pub use envelope::Envelope;
+pub use gate::Authorize;
 pub use handle::{Gone, Handle};
-pub use node::{Node, NodeConfig, SchemaCheck, SpawnError};
+pub use name::MessageName;
+pub use node::{Node, NodeConfig, SchemaCheck, Seen, SpawnError};
 pub use pid::{Pid, PidError};
 pub use process::Process;
 pub use routes::{Help, Routes, message_names};
