@@ -242,11 +242,11 @@ impl<P: Process> Run for Runner<P> {
                 }
                 return Progress::Ended;
             }
-            if budget == 0 {
-                return Progress::More;
-            }
             if self.batch.is_empty() && !self.cx.inbox().take(&mut self.batch) {
                 return Progress::Idle;
+            }
+            if budget == 0 {
+                return Progress::More;
             }
             let left = &mut budget;
             self.guarded(|runner| runner.drain(left));

@@ -72,7 +72,8 @@ impl Driver for SimDriver {
     }
 
     fn disarm(&self, timer: TimerId) {
-        let fire = self.shared.with(|state| state.lives.get_mut(&self.life)?.timers.remove(&timer));
+        let fire =
+            self.shared.with(|state| state.lives.get_mut(&self.life)?.timers.swap_remove(&timer));
         drop(fire);
     }
 
