@@ -18,6 +18,7 @@
 //! - [`real`], [`sim`]: the two drivers
 //! - [`flags`]: command-line flags and their environment variables
 //! - [`metrics`]: counters and gauges
+//! - [`toolbox`]: locks, queues, sequences, rate limits, loops for asynchronous work
 //! - [`files`]: a process that serves files under virtual paths
 //!
 //! # Example
@@ -61,6 +62,7 @@ pub mod sim;
 pub mod subprocess;
 mod table;
 mod time;
+pub mod toolbox;
 
 pub use ctx::{Ctx, Timer};
 pub use driver::LinkMode;
