@@ -17,7 +17,7 @@
 //! - [`disk`], [`subprocess`]: the operating system behind a seam
 //! - [`real`], [`sim`]: the two drivers
 //! - [`flags`]: command-line flags and their environment variables
-//! - [`metrics`]: counters and gauges
+//! - [`metrics`]: counters, gauges, timers
 //! - [`toolbox`]: locks, queues, sequences, rate limits, loops for asynchronous work
 //! - [`files`]: a process that serves files under virtual paths
 //!
@@ -45,6 +45,7 @@ mod builtin;
 mod ctx;
 pub mod disk;
 mod driver;
+mod duration;
 mod envelope;
 pub mod files;
 pub mod flags;

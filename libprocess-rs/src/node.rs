@@ -29,6 +29,10 @@ pub struct NodeConfig {
     pub version: serde_json::Value,
     /// Where the node and its processes log.
     pub log: slog::Logger,
+    /// How many snapshots of the metrics are served in each duration, spaced evenly
+    /// (`LIBPROCESS_METRICS_SNAPSHOT_ENDPOINT_RATE_LIMIT`, see [`crate::metrics::parse_rate_limit`]);
+    /// None for no limit. Two a second by default.
+    pub metrics_rate_limit: Option<(u32, Duration)>,
 }
 
 impl Default for NodeConfig {
@@ -38,6 +42,7 @@ impl Default for NodeConfig {
             schema: |_, _| Ok(()),
             version: serde_json::json!({"version": env!("CARGO_PKG_VERSION")}),
             log: slog::Logger::root(slog::Discard, slog::o!()),
+            metrics_rate_limit: Some((2, Duration::from_secs(1))),
         }
     }
 }

@@ -158,6 +158,7 @@ pub fn node_config(log: slog::Logger) -> NodeConfig {
             "build_date": "", "build_time": 0, "build_user": "", "version": VERSION,
         }),
         log,
+        ..NodeConfig::default()
     }
 }
 

@@ -5,11 +5,14 @@ mod metrics;
 mod processes;
 mod version;
 
-use crate::Node;
+use crate::{Node, Time};
 
 pub(crate) fn spawn_all(node: &Node) {
+    let clock = node.downgrade();
+    node.metrics().set_clock(move || clock.upgrade().map_or(Time::EPOCH, |node| node.now()));
     // A fresh node has no process that could hold one of these ids.
-    let _ = node.spawn("metrics", metrics::MetricsProcess);
+    let _ =
+        node.spawn("metrics", metrics::MetricsProcess::new(node, node.config().metrics_rate_limit));
     let _ = node.spawn("help", help::HelpProcess);
     let _ = node.spawn("version", version::VersionProcess);
     let _ = node.spawn("__processes__", processes::ProcessesProcess);
