@@ -19,6 +19,7 @@
 //! - [`flags`]: command-line flags and their environment variables
 //! - [`metrics`]: counters, gauges, timers
 //! - [`toolbox`]: locks, queues, sequences, rate limits, loops for asynchronous work
+//! - [`logging`]: how much is logged
 //! - [`files`]: a process that serves files under virtual paths
 //!
 //! # Example
@@ -52,6 +53,7 @@ pub mod flags;
 mod handle;
 pub mod http;
 mod inbox;
+pub mod logging;
 pub mod metrics;
 mod node;
 mod pid;

@@ -9,6 +9,7 @@ use futures::channel::oneshot;
 use crate::driver::{Driver, LinkMode};
 use crate::http::{Request, Response};
 use crate::inbox::Inbox;
+use crate::logging::Verbosity;
 use crate::metrics::Metrics;
 use crate::runner::Runner;
 use crate::table::{Entry, Table};
@@ -33,6 +34,11 @@ pub struct NodeConfig {
     /// (`LIBPROCESS_METRICS_SNAPSHOT_ENDPOINT_RATE_LIMIT`, see [`crate::metrics::parse_rate_limit`]);
     /// None for no limit. Two a second by default.
     pub metrics_rate_limit: Option<(u32, Duration)>,
+    /// How much `log` takes, which `/logging/toggle` changes; that of [`crate::logging::Verbosity::filter`]
+    /// around its drain.
+    pub verbosity: Verbosity,
+    /// Whether `/profiler/start` may sample the program (`LIBPROCESS_ENABLE_PROFILER=1`).
+    pub profiler: bool,
 }
 
 impl Default for NodeConfig {
@@ -43,6 +49,8 @@ impl Default for NodeConfig {
             version: serde_json::json!({"version": env!("CARGO_PKG_VERSION")}),
             log: slog::Logger::root(slog::Discard, slog::o!()),
             metrics_rate_limit: Some((2, Duration::from_secs(1))),
+            verbosity: Verbosity::default(),
+            profiler: false,
         }
     }
 }

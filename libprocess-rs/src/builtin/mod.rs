@@ -1,8 +1,12 @@
-//! Processes that every node runs: `metrics`, `help`, `version`, `__processes__`.
+//! Processes that every node runs: `metrics`, `help`, `logging`, `profiler`, `system`,
+//! `version`, `__processes__`.
 
 mod help;
+mod logging;
 mod metrics;
 mod processes;
+mod profiler;
+mod system;
 mod version;
 
 use crate::{Node, Time};
@@ -14,6 +18,9 @@ pub(crate) fn spawn_all(node: &Node) {
     let _ =
         node.spawn("metrics", metrics::MetricsProcess::new(node, node.config().metrics_rate_limit));
     let _ = node.spawn("help", help::HelpProcess);
+    let _ = node.spawn("logging", logging::LoggingProcess::default());
+    let _ = node.spawn("profiler", profiler::ProfilerProcess::default());
+    let _ = node.spawn("system", system::SystemProcess);
     let _ = node.spawn("version", version::VersionProcess);
     let _ = node.spawn("__processes__", processes::ProcessesProcess);
 }
