@@ -29,8 +29,9 @@ impl Process for Probe {
     }
 
     fn exited(&mut self, pid: &Pid, cx: &mut Ctx<Self>) {
-        let name = "exited".to_owned();
-        let envelope = Envelope { from: pid.clone(), to: cx.pid().clone(), name, body: "".into() };
+        let name = "exited";
+        let to = cx.pid().clone();
+        let envelope = Envelope { from: pid.clone(), to, name: name.into(), body: "".into() };
         self.message(envelope, cx);
     }
 }

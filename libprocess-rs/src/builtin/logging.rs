@@ -1,5 +1,6 @@
 //! `/logging/toggle`: more of the log for a while.
 
+use crate::builtin::READ_WRITE;
 use crate::duration::parse_duration;
 use crate::http::{Request, Response};
 use crate::{Ctx, Help, Process, Routes, Timer};
@@ -22,7 +23,7 @@ pub(crate) struct LoggingProcess {
 
 impl Process for LoggingProcess {
     fn routes(routes: &mut Routes<Self>) {
-        routes.any("/toggle", TOGGLE, Self::toggle);
+        routes.any("/toggle", TOGGLE, Self::toggle).realm(READ_WRITE);
     }
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use futures::future::{Either, pending};
 
+use crate::builtin::READ_ONLY;
 use crate::duration::parse_duration;
 use crate::http::{Answer, Request, Response};
 use crate::metrics::{CONTENT_TYPE, Form, Json, Prometheus};
@@ -47,7 +48,7 @@ impl MetricsProcess {
 
 impl Process for MetricsProcess {
     fn routes(routes: &mut Routes<Self>) {
-        routes.any("/snapshot", SNAPSHOT, Self::snapshot).any(
+        routes.any("/snapshot", SNAPSHOT, Self::snapshot).realm(READ_ONLY).any(
             "/prometheus",
             PROMETHEUS,
             Self::prometheus,

@@ -1,6 +1,7 @@
 //! Processes that every node runs: `metrics`, `help`, `logging`, `profiler`, `system`,
 //! `version`, `__processes__`.
 
+mod environment;
 mod help;
 mod logging;
 mod metrics;
@@ -10,6 +11,12 @@ mod system;
 mod version;
 
 use crate::{Node, Time};
+
+/// The realm of built-in endpoints that tell something.
+const READ_ONLY: &str = "readonly";
+
+/// The realm of built-in endpoints that change something.
+const READ_WRITE: &str = "readwrite";
 
 pub(crate) fn spawn_all(node: &Node) {
     let clock = node.downgrade();

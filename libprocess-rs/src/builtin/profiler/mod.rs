@@ -5,6 +5,7 @@ mod sampler;
 
 use futures::channel::oneshot;
 
+use crate::builtin::READ_WRITE;
 use crate::http::{Answer, Request, Response};
 use crate::{Ctx, Help, Process, Routes, Time};
 use sampler::Sampler;
@@ -36,7 +37,11 @@ pub(crate) struct ProfilerProcess {
 
 impl Process for ProfilerProcess {
     fn routes(routes: &mut Routes<Self>) {
-        routes.any("/start", START, Self::start).any("/stop", STOP, Self::stop);
+        routes
+            .any("/start", START, Self::start)
+            .realm(READ_WRITE)
+            .any("/stop", STOP, Self::stop)
+            .realm(READ_WRITE);
     }
 }
 
