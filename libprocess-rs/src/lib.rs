@@ -17,9 +17,11 @@
 //! - [`disk`], [`subprocess`]: the operating system behind a seam
 //! - [`real`], [`sim`]: the two drivers
 //! - [`flags`]: command-line flags and their environment variables
-//! - [`metrics`]: counters and gauges
+//! - [`metrics`]: counters, gauges, timers
+//! - [`toolbox`]: locks, queues, sequences, rate limits, loops for asynchronous work
 //! - [`authentication`], [`Authorize`]: who may ask
 //! - [`recordio`]: records in streams
+//! - [`logging`]: how much is logged
 //! - [`files`]: a process that serves files under virtual paths
 //!
 //! # Example
@@ -47,6 +49,7 @@ mod builtin;
 mod ctx;
 pub mod disk;
 mod driver;
+mod duration;
 mod envelope;
 pub mod files;
 pub mod flags;
@@ -54,6 +57,7 @@ mod gate;
 mod handle;
 pub mod http;
 mod inbox;
+pub mod logging;
 pub mod metrics;
 mod name;
 mod node;
@@ -67,6 +71,7 @@ pub mod sim;
 pub mod subprocess;
 mod table;
 mod time;
+pub mod toolbox;
 
 pub use ctx::{Ctx, Timer};
 pub use driver::LinkMode;

@@ -13,6 +13,7 @@ use crate::driver::{Driver, LinkMode};
 use crate::gate::{Authorize, Guards};
 use crate::http::{Request, Response};
 use crate::inbox::Inbox;
+use crate::logging::Verbosity;
 use crate::metrics::Metrics;
 use crate::runner::Runner;
 use crate::table::{Entry, Table};
@@ -33,6 +34,15 @@ pub struct NodeConfig {
     pub version: serde_json::Value,
     /// Where the node and its processes log.
     pub log: slog::Logger,
+    /// How many snapshots of the metrics are served in each duration, spaced evenly
+    /// (`LIBPROCESS_METRICS_SNAPSHOT_ENDPOINT_RATE_LIMIT`, see [`crate::metrics::parse_rate_limit`]);
+    /// None for no limit. Two a second by default.
+    pub metrics_rate_limit: Option<(u32, Duration)>,
+    /// How much `log` takes, which `/logging/toggle` changes; that of [`crate::logging::Verbosity::filter`]
+    /// around its drain.
+    pub verbosity: Verbosity,
+    /// Whether `/profiler/start` may sample the program (`LIBPROCESS_ENABLE_PROFILER=1`).
+    pub profiler: bool,
 }
 
 impl Default for NodeConfig {
@@ -42,6 +52,9 @@ impl Default for NodeConfig {
             schema: |_, _| Ok(()),
             version: serde_json::json!({"version": env!("CARGO_PKG_VERSION")}),
             log: slog::Logger::root(slog::Discard, slog::o!()),
+            metrics_rate_limit: Some((2, Duration::from_secs(1))),
+            verbosity: Verbosity::default(),
+            profiler: false,
         }
     }
 }
