@@ -7,7 +7,8 @@
 //! No library: nothing here is meant to be depended on.
 //!
 //! # Map
-//! - `hello-actor`: an actor with a message, an endpoint and a timer
+//! - `hello-actor`: an actor with a message, an endpoint and a timer, in 30 lines
+//! - `ping-pong`: round trips between two OS processes
 //! - `test-framework`: a scheduler that launches tasks and waits for their end
 //! - `test-executor`: the executor that runs them
 //!
