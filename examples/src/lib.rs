@@ -12,6 +12,8 @@
 //! - `ping-pong`: round trips between two OS processes
 //! - `chat`, [`chat`]: links, and what becomes of who is linked
 //! - `heartbeat`, [`heartbeat`]: a failure detector, what it promises and what it cannot
+//! - `raft-sim`, [`raft`]: a register replicated by Raft, in simulated storms, judged by whether its
+//!   clients saw one register; with bugs to plant and find
 //! - `test-framework`: a scheduler that launches tasks and waits for their end
 //! - `test-executor`: the executor that runs them
 //!
@@ -33,3 +35,4 @@ pub(crate) use named;
 
 pub mod chat;
 pub mod heartbeat;
+pub mod raft;
