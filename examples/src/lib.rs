@@ -12,8 +12,8 @@
 //! - `ping-pong`: round trips between two OS processes
 //! - `chat`, [`chat`]: links, and what becomes of who is linked
 //! - `heartbeat`, [`heartbeat`]: a failure detector, what it promises and what it cannot
-//! - `raft-sim`, [`raft`]: a register replicated by Raft, in simulated storms, judged by whether its
-//!   clients saw one register; with bugs to plant and find
+//! - `raft-register`, `raft-sim`, [`raft`]: a register replicated by Raft, over sockets and in
+//!   simulated storms; a judge of what its clients saw; bugs to plant and find
 //! - `test-framework`: a scheduler that launches tasks and waits for their end
 //! - `test-executor`: the executor that runs them
 //!

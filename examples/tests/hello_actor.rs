@@ -4,9 +4,7 @@
 
 mod common;
 
-use std::io::{Read, Write};
-
-use common::Program;
+use common::{Program, http};
 use libprocess::{Ctx, Envelope, Pid, Process, Routes, real};
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
@@ -27,14 +25,6 @@ impl Process for Caller {
     }
 }
 
-fn get(pid: &Pid, path: &str) -> String {
-    let mut stream = std::net::TcpStream::connect(pid.address()).unwrap();
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    answer
-}
-
 #[test]
 fn hello_actor_greeted_by_another_process_answers_and_counts() {
     let mut program = Program::start(env!("CARGO_BIN_EXE_hello-actor"), &[]);
@@ -48,7 +38,8 @@ fn hello_actor_greeted_by_another_process_answers_and_counts() {
         answers.recv().await.unwrap()
     });
     assert_eq!(answer.body, &b"\x0a\x06hi too"[..]);
-    assert!(get(&greeter, "/greeter/heard").ends_with("\r\n\r\n1\n"));
+    let heard = http(greeter.address(), "GET", "/greeter/heard", "");
+    assert_eq!(heard.as_deref(), Some("1\n"));
     // The timer goes on by itself.
     while program.line() != format!("{greeter} heard 1 greetings") {}
 }

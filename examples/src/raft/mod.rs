@@ -3,7 +3,8 @@
 //! Deciding: `machine`, `election` and `replication` are the algorithm (Ongaro and Ousterhout, "In
 //! Search of an Understandable Consensus Algorithm", 2014), a state machine that knows neither time
 //! nor network nor disk; `log` and `register` are its data, `messages` its words, `storage` its file.
-//! Doing: `server` and `client` are the actors.
+//! Doing: `server` is the actor around it; `client`, which does things at random, and `front`, which
+//! speaks HTTP, are its clients, each around a `session`.
 //!
 //! Judging: `history` is what clients saw, `linearizable` whether one register could have shown it
 //! to them, `chaos` a simulated cluster under faults. [`Bug`] names mistakes that can be planted.
@@ -11,6 +12,7 @@
 pub mod chaos;
 pub mod client;
 mod election;
+pub mod front;
 pub mod history;
 pub mod linearizable;
 pub mod log;
@@ -19,6 +21,7 @@ pub mod messages;
 pub mod register;
 mod replication;
 pub mod server;
+pub mod session;
 pub mod storage;
 
 /// A mistake that can be planted, to see whether the judge finds it.

@@ -1,6 +1,7 @@
 //! Programs of this crate, run as OS processes that end with the test.
 
-use std::io::{BufRead, BufReader, Lines};
+use std::io::{BufRead, BufReader, Lines, Read, Write};
+use std::net::{SocketAddrV4, TcpStream};
 use std::process::{Child, ChildStdout, Command, Stdio};
 
 /// A running program and what it prints.
@@ -35,7 +36,6 @@ impl Program {
     /// Types a line.
     #[allow(dead_code, reason = "not every test types")]
     pub(crate) fn type_line(&mut self, line: &str) {
-        use std::io::Write;
         writeln!(self.child.stdin.as_mut().unwrap(), "{line}").unwrap();
     }
 }
@@ -46,4 +46,16 @@ impl Drop for Program {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Asks over HTTP; the body of the answer, if it is a success.
+#[allow(dead_code, reason = "not every test asks")]
+pub(crate) fn http(address: SocketAddrV4, method: &str, path: &str, body: &str) -> Option<String> {
+    let mut stream = TcpStream::connect(address).ok()?;
+    let head = format!("{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n");
+    write!(stream, "{head}Content-Length: {}\r\n\r\n{body}", body.len()).ok()?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).ok()?;
+    let (head, body) = answer.split_once("\r\n\r\n")?;
+    head.starts_with("HTTP/1.1 200 ").then(|| body.to_owned())
 }
