@@ -87,3 +87,8 @@ pub use time::Time;
 
 pub use slog;
 pub use uuid::Uuid;
+
+/// The guide's programs are compiled with the documentation's tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/libprocess.md")]
+struct Guide;

@@ -9,7 +9,7 @@ use crate::builtin::READ_ONLY;
 use crate::duration::parse_duration;
 use crate::http::{Answer, Request, Response};
 use crate::metrics::{CONTENT_TYPE, Form, Json, Prometheus};
-use crate::toolbox::RateLimiter;
+use crate::toolbox::{RateLimiter, after};
 use crate::{Ctx, Help, Node, Process, Routes};
 
 const SNAPSHOT: Help = Help::new(
@@ -97,7 +97,7 @@ impl MetricsProcess {
                 permit.await;
             }
             let deadline = match timeout {
-                Some(timeout) => Either::Left(node.sleep(timeout)),
+                Some(timeout) => Either::Left(after(&node, timeout)),
                 None => Either::Right(pending()),
             };
             let gathered = node.metrics().gather(form, deadline);

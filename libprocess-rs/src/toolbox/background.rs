@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use futures::channel::oneshot;
 
+use crate::driver::TimerId;
 use crate::{Ctx, Node, Process, Routes};
 
 /// What was asked for was given up before it was done.
@@ -111,7 +112,39 @@ pub fn run<T: Send + 'static>(
     background
 }
 
-/// Ready after `delay` of the node's time; dropping it is all it takes to give it up.
-pub fn after(node: &Node, delay: Duration) -> impl Future<Output = ()> + Send + use<> {
-    node.sleep(delay)
+/// The future of [`after`].
+#[must_use = "dropping it gives it up"]
+pub struct After {
+    node: Node,
+    timer: TimerId,
+    fired: oneshot::Receiver<()>,
+}
+
+/// Ready after `delay` of the node's time. Dropping it takes its timer back, unlike
+/// [`Node::sleep`], so that long timeouts that are rarely reached cost nothing once they are gone.
+pub fn after(node: &Node, delay: Duration) -> After {
+    let (sender, fired) = oneshot::channel();
+    let timer = node.driver().arm(delay, Box::new(move || drop(sender)));
+    After { node: node.clone(), timer, fired }
+}
+
+impl Future for After {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        // The timer only ever drops its end.
+        Pin::new(&mut self.fired).poll(cx).map(drop)
+    }
+}
+
+impl Drop for After {
+    fn drop(&mut self) {
+        self.node.driver().disarm(self.timer);
+    }
+}
+
+impl fmt::Debug for After {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("After")
+    }
 }

@@ -39,7 +39,7 @@ mod turns;
 
 use std::sync::{Mutex as StdMutex, MutexGuard as StdMutexGuard, PoisonError};
 
-pub use background::{Background, Discarded, after, background, run};
+pub use background::{After, Background, Discarded, after, background, run};
 pub use combine::{await_all, collect, select};
 pub use latch::{CountDownLatch, Doing, Once};
 pub use limiter::{Permit, RateLimiter};

@@ -349,6 +349,19 @@ fn repeat_in_a_process_that_ends_tells_that_it_is_gone() {
 }
 
 #[test]
+fn after_that_is_dropped_leaves_no_timer_behind() {
+    let (mut world, node, _) = stage();
+    world.run_for(ms(1));
+    let start = world.now();
+    drop(after(&node, LIMIT));
+    finish(&mut world, &node, after(&node, ms(10)));
+    assert_eq!(world.now() - start, ms(10));
+    let events = world.events();
+    world.run_for(LIMIT * 2);
+    assert_eq!(world.events(), events, "nothing happens at the dropped timer's hour");
+}
+
+#[test]
 fn run_does_its_work_once_and_leaves_no_process_behind() {
     let (mut world, node, _) = stage();
     let answer = run(&node, || 6 * 7);

@@ -8,12 +8,14 @@ mod probe;
 
 mod events;
 mod links;
+mod tools;
 mod web;
 
 /// All behaviours by name.
 mod behaviours {
     pub(crate) use crate::events::*;
     pub(crate) use crate::links::*;
+    pub(crate) use crate::tools::*;
     pub(crate) use crate::web::*;
 }
 
@@ -50,4 +52,11 @@ bed::on_both! {
     disabled_endpoint_is_forbidden
     help_lists_routes_and_metrics_their_values
     assets_are_served_by_their_names
+    mutex_is_handed_on_in_order
+    rate_limiter_keeps_its_pace
+    sequence_does_one_thing_after_another
+    queue_and_latch_join_work
+    loops_and_throwaway_processes_end_with_a_value
+    metrics_are_served_in_both_forms
+    verbosity_is_raised_and_reverts
 }
