@@ -1,16 +1,17 @@
 //! Runs the replicated register in simulated storms and judges what its clients saw.
 //! `raft-sim [seeds] [bug]`, where the bug is one of forgets-votes, answers-before-saving,
-//! counts-old-terms, reads-locally. `SIM_TRACE=1` prints every event.
+//! counts-old-terms, reads-locally. With `SEED=…` it runs that one seed, with `SIM_TRACE=1` it prints
+//! every event.
 
 use std::process::ExitCode;
 
 use examples::raft::{Bug, chaos, linearizable};
-use libprocess::sim::World;
+use libprocess::sim::{self, World};
 
 const DEFAULT_SEEDS: u64 = 20;
 
 fn run(seeds: u64, bug: Option<Bug>) -> Result<(), String> {
-    for seed in 1..=seeds {
+    for seed in sim::seeds(seeds) {
         let plan = chaos::Plan { bug, ..chaos::Plan::default() };
         let history = chaos::run(&mut World::new(seed), plan).map_err(|error| error.to_string())?;
         match linearizable::check(0, &history) {

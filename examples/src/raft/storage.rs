@@ -62,7 +62,8 @@ pub fn recover(file: &[u8]) -> (Recovered, usize) {
 fn first(file: &[u8]) -> Option<(Record, &[u8])> {
     let (length, rest) = file.split_first_chunk::<LENGTH>()?;
     let length = usize::try_from(u32::from_le_bytes(*length)).ok()?;
-    let (body, rest) = rest.split_at_checked(length)?;
+    // A file that grew before it was written ends in zeros, and no record is empty.
+    let (body, rest) = rest.split_at_checked(length).filter(|_| length > 0)?;
     Some((Record::decode(body).ok()?, rest))
 }
 
@@ -88,5 +89,7 @@ mod tests {
             assert_eq!((recovered.term, valid), (term, length), "cut at {cut}");
             assert_eq!(recovered.voted_for, (term == 7).then_some(2));
         }
+        let (recovered, valid) = recover(&[&file[..], &[0; 9]].concat());
+        assert_eq!((recovered.term, valid), (8, file.len()));
     }
 }
