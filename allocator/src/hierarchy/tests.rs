@@ -1,4 +1,5 @@
 use super::*;
+use crate::SlaveSpec;
 use proptest::prelude::*;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -21,7 +22,7 @@ struct World {
 
 impl World {
     fn new() -> Self {
-        Self { hierarchy: Hierarchy::new(SECOND, BTreeMap::new()) }
+        Self { hierarchy: Hierarchy::new(Config::default()) }
     }
 
     fn framework(mut self, id: &str, role: &str) -> Self {
@@ -71,7 +72,7 @@ fn hierarchy_refused_slave_comes_back_after_the_filter_ran_out() {
     let mut world = World::new().framework("f1", "*").slave("s1", "cpus:4;mem:512");
     world.run(at(0));
     let all = r("cpus:4;mem:512").allocated_to("*");
-    world.hierarchy.recover(&"f1".into(), &"s1".into(), &all, Some(5 * SECOND), at(0));
+    world.hierarchy.recover_resources(&"f1".into(), &"s1".into(), &all, Some(5 * SECOND), at(0));
     assert_eq!(world.run(at(4)), []);
     assert_eq!(world.run(at(5)), [offer("f1", "s1", 4.0)]);
 }
@@ -82,10 +83,10 @@ fn hierarchy_filter_outlives_one_interval_and_does_not_hide_more() {
     world.run(at(0));
     let part = r("cpus:1").allocated_to("*");
     let short = Some(Duration::from_millis(1));
-    world.hierarchy.recover(&"f1".into(), &"s1".into(), &part, short, Time::EPOCH);
+    world.hierarchy.recover_resources(&"f1".into(), &"s1".into(), &part, short, Time::EPOCH);
     assert_eq!(world.run(Time::EPOCH + Duration::from_millis(500)), []);
     let more = r("cpus:1").allocated_to("*");
-    world.hierarchy.recover(&"f1".into(), &"s1".into(), &more, None, at(0));
+    world.hierarchy.recover_resources(&"f1".into(), &"s1".into(), &more, None, at(0));
     assert_eq!(world.run(Time::EPOCH + Duration::from_millis(600)), [offer("f1", "s1", 2.0)]);
 }
 
@@ -97,7 +98,7 @@ fn hierarchy_revive_forgets_filters_and_suppression() {
     world.hierarchy.revive(&"f1".into(), &BTreeSet::new());
     assert_eq!(world.run(at(0)).len(), 1);
     let all = r("cpus:4;mem:512").allocated_to("*");
-    world.hierarchy.recover(&"f1".into(), &"s1".into(), &all, Some(100 * SECOND), at(0));
+    world.hierarchy.recover_resources(&"f1".into(), &"s1".into(), &all, Some(100 * SECOND), at(0));
     assert_eq!(world.run(at(1)), []);
     world.hierarchy.revive(&"f1".into(), &BTreeSet::from(["*".to_owned()]));
     assert_eq!(world.run(at(1)).len(), 1);
@@ -188,7 +189,7 @@ proptest! {
     /// that an unfiltered framework could have.
     #[test]
     fn hierarchy_resources_are_conserved(steps in prop::collection::vec(any_step(), 0..60)) {
-        let mut hierarchy = Hierarchy::new(SECOND, BTreeMap::new());
+        let mut hierarchy = Hierarchy::new(Config::default());
         let mut given: Vec<(FrameworkId, SlaveId, Resources)> = Vec::new();
         for (number, step) in steps.into_iter().enumerate() {
             let now = at(number as u64);
@@ -223,7 +224,7 @@ proptest! {
                 }
                 Step::Decline(at) if !given.is_empty() => {
                     let (id, slave, resources) = given.remove(usize::from(at) % given.len());
-                    hierarchy.recover(&id, &slave, &resources, Some(3 * SECOND), now);
+                    hierarchy.recover_resources(&id, &slave, &resources, Some(3 * SECOND), now);
                 }
                 Step::Decline(_) => {}
                 Step::Suppress(f) => hierarchy.suppress(&framework(f), &BTreeSet::new()),
