@@ -171,6 +171,8 @@ impl Slave {
             *held = rest;
         }
         self.taken = self.taken.minus(&back.non_shared());
+        // What was given in the last cycle and came back is not why it is there.
+        self.offered.retain(|(to, _)| *to != client);
         self.refresh(names);
         Some(back)
     }
