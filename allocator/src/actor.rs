@@ -21,6 +21,7 @@ pub use crate::config::Config;
 /// Slaves that the next run looks at.
 #[derive(Debug)]
 enum Candidates {
+    Periodic,
     All,
     Some(BTreeSet<SlaveId>),
 }
@@ -51,13 +52,13 @@ impl Process for AllocatorProcess {
 impl AllocatorProcess {
     fn tick(&mut self, cx: &mut Ctx<Self>) {
         self.figures.due = true;
-        self.look_at_all(cx);
+        self.look_at_all(Candidates::Periodic, cx);
         cx.after(self.config.allocation_interval, Self::tick);
     }
 
     fn look_at(&mut self, slave: SlaveId, cx: &mut Ctx<Self>) {
         match &mut self.pending {
-            Some((Candidates::All, _)) => {}
+            Some((Candidates::Periodic | Candidates::All, _)) => {}
             Some((Candidates::Some(slaves), _)) => {
                 slaves.insert(slave);
             }
@@ -68,11 +69,12 @@ impl AllocatorProcess {
         }
     }
 
-    fn look_at_all(&mut self, cx: &mut Ctx<Self>) {
+    fn look_at_all(&mut self, why: Candidates, cx: &mut Ctx<Self>) {
         match &mut self.pending {
-            Some((candidates, _)) => *candidates = Candidates::All,
+            Some((Candidates::Periodic, _)) => {}
+            Some((candidates, _)) => *candidates = why,
             None => {
-                self.pending = Some((Candidates::All, cx.now()));
+                self.pending = Some((why, cx.now()));
                 cx.later(Self::run);
             }
         }
@@ -83,8 +85,9 @@ impl AllocatorProcess {
         // The node's clock goes on within an event, other than the context's.
         let started = cx.node().now();
         let given = match candidates {
-            Candidates::All => self.hierarchy.allocate_all(cx.now()),
-            Candidates::Some(slaves) => self.hierarchy.allocate_shuffled(slaves, cx.now()),
+            Candidates::Periodic => self.hierarchy.allocate_all(cx.now()),
+            Candidates::All => self.hierarchy.allocate_between(cx.now()),
+            Candidates::Some(slaves) => self.hierarchy.allocate_some(slaves, cx.now()),
         };
         let asked = self.hierarchy.inverse_offers(cx.now());
         let ended = cx.node().now();
@@ -158,7 +161,7 @@ impl HierarchicalAllocator {
     fn change(&self, change: impl FnOnce(&mut Hierarchy, Time) + Send + 'static) {
         self.tell(move |process, cx| {
             change(&mut process.hierarchy, cx.now());
-            process.look_at_all(cx);
+            process.look_at_all(Candidates::All, cx);
         });
     }
 
@@ -167,7 +170,7 @@ impl HierarchicalAllocator {
         self.tell(move |process, cx| {
             change(&mut process.hierarchy);
             process.figures.due = true;
-            process.look_at_all(cx);
+            process.look_at_all(Candidates::All, cx);
         });
     }
 

@@ -66,6 +66,8 @@ pub enum Reason {
         /// What it must have.
         minimum: String,
     },
+    /// It refused the slave for no time: the next periodic cycle may offer it again.
+    Returned,
     /// It refused what is left.
     Filtered {
         /// For so long yet.
@@ -108,6 +110,7 @@ impl Reason {
             Self::NothingLeft => "nothing_left",
             Self::NotForRole(_) => "not_for_role",
             Self::TooLittle { .. } => "too_little",
+            Self::Returned => "returned",
             Self::Filtered { .. } => "filter",
             Self::Limit { .. } => "quota_limit",
             Self::KeptForGuarantees { .. } => "quota_guarantee_of_others",
@@ -181,6 +184,9 @@ impl fmt::Display for Reason {
             }
             Self::Constraint => "the framework's offer constraints exclude the slave",
             Self::NothingLeft => "others hold all of the slave",
+            Self::Returned => {
+                "the framework refused it for no time: the next periodic cycle may offer it again"
+            }
         };
         f.write_str(plain)
     }

@@ -191,9 +191,14 @@ impl Hierarchy {
             let client = *client;
             self.release(client, slave_ix, &part);
             let is_known = self.frameworks.get(ix).is_some_and(|framework| framework.known);
-            if let (Some(refuse_for), true) = (refuse_for, is_known) {
-                let until = now + refuse_for.max(self.config.allocation_interval);
-                self.refuse(client, slave_ix, &part, until);
+            match refuse_for {
+                None => self.freed(slave_ix),
+                Some(time) if time.is_zero() => self.returned(client, slave_ix),
+                Some(time) if is_known => {
+                    let until = now + time.max(self.config.allocation_interval);
+                    self.refuse(client, slave_ix, &part, until);
+                }
+                Some(_) => {}
             }
             self.retire_if_idle(client);
         }

@@ -148,8 +148,10 @@ pub trait Allocator: Send + Sync {
         before: Resources,
         after: Resources,
     );
-    /// Allocated resources are free again. With `refuse_for`, the framework is not offered them (or
-    /// a part of them) on that slave for so long.
+    /// Allocated resources are free again: with no `refuse_for` because they are not used any more,
+    /// else because the framework refused them. It is not offered them (or a part of them) on that
+    /// slave for so long, at least for an allocation interval; refused for no time, they may come
+    /// again in the next periodic cycle.
     fn recover_resources(
         &self,
         framework: FrameworkId,
@@ -216,15 +218,16 @@ pub const MAX_REFUSE: Duration = Duration::from_secs(365 * 86_400);
 /// For how long a framework refuses a slave when it does not say.
 pub const DEFAULT_REFUSE: Duration = Duration::from_secs(5);
 
-/// The filter that `refuse_seconds` asks for: default 5 s, negative and not-a-number as the default,
-/// at most 365 days, none for 0.
+/// The time that `refuse_seconds` asks for: default 5 s, negative and not-a-number as the default,
+/// at most 365 days. Always something, as [`Allocator::recover_resources`] takes it: 0 asks for no
+/// filter.
 pub fn refuse_duration(refuse_seconds: Option<f64>) -> Option<Duration> {
     let wanted = match refuse_seconds {
         None => DEFAULT_REFUSE,
         Some(seconds) if seconds.is_nan() || seconds < 0.0 => DEFAULT_REFUSE,
         Some(seconds) => Duration::try_from_secs_f64(seconds).unwrap_or(MAX_REFUSE).min(MAX_REFUSE),
     };
-    (!wanted.is_zero()).then_some(wanted)
+    Some(wanted)
 }
 
 #[cfg(test)]
@@ -238,7 +241,7 @@ mod tests {
             (None, secs(5)),
             (Some(-1.0), secs(5)),
             (Some(f64::NAN), secs(5)),
-            (Some(0.0), None),
+            (Some(0.0), secs(0)),
             (Some(10.0), secs(10)),
             (Some(1e300), Some(MAX_REFUSE)),
         ];

@@ -8,7 +8,7 @@ use protos::ids::{FrameworkId, SlaveId};
 use protos::mesos::Unavailability;
 use protos::resources::Resources;
 
-use super::{AllocatorProcess, HierarchicalAllocator};
+use super::{AllocatorProcess, Candidates, HierarchicalAllocator};
 use crate::explain::{Explanation, Question};
 use crate::{Allocator, FrameworkSpec, InverseStatus, InverseStatuses, Quota, SlaveSpec};
 
@@ -125,7 +125,7 @@ impl Allocator for HierarchicalAllocator {
             if process.hierarchy.recover(slaves, &quotas) {
                 cx.after(process.config.recovery_timeout, |process: &mut AllocatorProcess, cx| {
                     process.hierarchy.resume();
-                    process.look_at_all(cx);
+                    process.look_at_all(Candidates::All, cx);
                 });
             }
         });

@@ -189,6 +189,21 @@ impl Hierarchy {
         }
     }
 
+    /// The client refused something for no time: it is not asked again at once.
+    pub(super) fn returned(&mut self, client: ClientIx, slave: SlaveIx) {
+        let Some(slave) = self.slaves.get_mut(slave) else { return };
+        if !slave.returned.contains(&client) {
+            slave.returned.push(client);
+        }
+    }
+
+    /// There is something on the slave that nobody returned.
+    pub(super) fn freed(&mut self, slave: SlaveIx) {
+        if let Some(slave) = self.slaves.get_mut(slave) {
+            slave.returned.clear();
+        }
+    }
+
     /// So many of the client's refusals are gone.
     pub(super) fn refusals_gone(&mut self, client: ClientIx, count: usize) {
         let role = self.roles.get_mut(self.clients[client].role);
@@ -235,6 +250,7 @@ impl Hierarchy {
         }
         for (_, slave) in self.slaves.iter_mut() {
             slave.offered.retain(|(to, _)| *to != client);
+            slave.returned.retain(|by| *by != client);
         }
         self.clients[client].active = false;
         self.constrained.remove(&client);

@@ -35,22 +35,36 @@ impl Hierarchy {
     /// Gives what is free on `slaves`, in that order, to whom it belongs by quota and fair share.
     pub fn allocate(&mut self, slaves: &[SlaveId], now: Time) -> Given {
         let slaves: Vec<SlaveIx> = slaves.iter().filter_map(|id| self.slaves.find(id)).collect();
+        self.begin_period(&slaves);
         self.cycle(&slaves, now)
     }
 
-    /// As [`Hierarchy::allocate`], in an order drawn by lot.
-    pub fn allocate_shuffled(
-        &mut self,
-        slaves: impl IntoIterator<Item = SlaveId>,
-        now: Time,
-    ) -> Given {
+    /// Who gave an offer back without a filter may have it again.
+    fn begin_period(&mut self, slaves: &[SlaveIx]) {
+        for slave in slaves {
+            if let Some(slave) = self.slaves.get_mut(*slave).filter(|s| !s.returned.is_empty()) {
+                slave.returned.clear();
+            }
+        }
+    }
+
+    /// As [`Hierarchy::allocate`] between two periodic runs, after something happened to these slaves,
+    /// in an order drawn by lot.
+    pub fn allocate_some(&mut self, slaves: impl IntoIterator<Item = SlaveId>, now: Time) -> Given {
         let slaves = slaves.into_iter().filter_map(|id| self.slaves.find(&id)).collect();
         self.shuffled(slaves, now)
     }
 
-    /// As [`Hierarchy::allocate_shuffled`], of all slaves.
-    pub fn allocate_all(&mut self, now: Time) -> Given {
+    /// As [`Hierarchy::allocate_some`], of all slaves.
+    pub fn allocate_between(&mut self, now: Time) -> Given {
         let slaves = self.slaves.keys().map(|(_, ix)| ix).collect();
+        self.shuffled(slaves, now)
+    }
+
+    /// The periodic run: as [`Hierarchy::allocate`], of all slaves, in an order drawn by lot.
+    pub fn allocate_all(&mut self, now: Time) -> Given {
+        let slaves: Vec<SlaveIx> = self.slaves.keys().map(|(_, ix)| ix).collect();
+        self.begin_period(&slaves);
         self.shuffled(slaves, now)
     }
 

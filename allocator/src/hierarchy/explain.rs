@@ -120,6 +120,7 @@ impl Hierarchy {
                 None => Reason::NeedsRegionAware,
             },
             Obstacle::Constraint => Reason::Constraint,
+            Obstacle::Returned => Reason::Returned,
             Obstacle::Filtered(until) => Reason::Filtered { left: until.since(now) },
             Obstacle::Guaranteed | Obstacle::Nothing => {
                 let left = self.slaves.get(slave).map(|slave| (*slave.available).clone());

@@ -20,6 +20,8 @@ pub(super) enum Obstacle {
     /// Nothing is left that the client may be given.
     Nothing,
     TooLittle,
+    /// It refused the slave for no time, and waits for a periodic cycle.
+    Returned,
     /// Until then.
     Filtered(Time),
     Bound(NameId, Bound),
@@ -50,6 +52,9 @@ impl Hierarchy {
         }
         if !of.excluded.is_empty() && of.excluded.contains(&slave) {
             return Err(Obstacle::Constraint);
+        }
+        if slave_of.returned.contains(&client) {
+            return Err(Obstacle::Returned);
         }
         let number = slave_of.view(of.role, of.has, &self.roles, &mut self.names);
         if of.refusals > 0
@@ -106,7 +111,7 @@ impl Obstacle {
     /// True when nothing that happens elsewhere can take it away: only the slave or the framework
     /// can, or time.
     pub(super) fn is_lasting(self) -> bool {
-        !matches!(self, Self::Bound(..) | Self::Guaranteed)
+        !matches!(self, Self::Bound(..) | Self::Guaranteed | Self::Returned)
     }
 
     /// When it goes by itself.

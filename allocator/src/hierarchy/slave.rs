@@ -77,6 +77,9 @@ pub(super) struct Slave {
     pub(super) quiet: Option<(u64, Time)>,
     /// Who was offered what in the last cycle that looked here.
     pub(super) offered: Vec<(ClientIx, Resources)>,
+    /// Who refused something for no time since something else became free. They wait for the next
+    /// periodic cycle: else offers would go to and fro as fast as messages do.
+    pub(super) returned: Vec<ClientIx>,
 }
 
 impl Slave {
@@ -99,6 +102,7 @@ impl Slave {
             maintenance: None,
             quiet: None,
             offered: Vec::new(),
+            returned: Vec::new(),
         }
     }
 

@@ -30,6 +30,35 @@ fn reason_of_what_stands_in_the_way() {
 }
 
 #[test]
+fn reason_of_what_was_refused_for_no_time_lasts_until_the_next_period_or_until_more_is_free() {
+    let mut world = World::new().framework("f1", "a").framework("f2", "b");
+    world = world.slave("s1", "cpus:4;mem:512");
+    let slaves = || [SlaveId::new("s1")];
+    let no_time = |world: &mut World, framework: &str, role: &str, what: &str| {
+        let (id, back) = (framework.into(), r(what).allocated_to(role));
+        let none = Some(Duration::ZERO);
+        world.hierarchy.recover_resources(&id, &"s1".into(), &back, none, at(0));
+    };
+    let to = |world: &mut World| {
+        let given = world.hierarchy.allocate_some(slaves(), at(0));
+        given.into_keys().map(|id| id.to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(to(&mut world), ["f1"]);
+    no_time(&mut world, "f1", "a", "cpus:4;mem:512");
+    assert_eq!(to(&mut world), ["f2"]);
+    no_time(&mut world, "f2", "b", "cpus:3;mem:500");
+    assert_eq!(to(&mut world), Vec::<String>::new());
+    assert_eq!(
+        (world.why("f1", "s1"), world.why("f2", "s1")),
+        (vec!["returned"], vec!["returned"])
+    );
+    world.give_back("f2", "s1", "b", "cpus:1;mem:12");
+    assert_eq!(to(&mut world).len(), 1);
+    no_time(&mut world, "f1", "a", "cpus:4;mem:512");
+    assert_eq!(world.hierarchy.allocate_all(at(1)).len(), 1);
+}
+
+#[test]
 fn reason_is_asked_of_roles_and_shown_as_json() {
     let mut world = World::new().framework("f1", "a/b").framework("f2", "a/b").framework("f3", "c");
     world = world.slave("s1", "cpus:4;mem:512").slave("s2", "cpus:4;mem:512");
