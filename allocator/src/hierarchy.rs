@@ -35,6 +35,12 @@ use slave::Slave;
 
 pub use inspect::{Excluded, RoleFigures};
 
+/// Not allocated any more, with the roles they were allocated to.
+type Parts = Arc<[(String, Resources)]>;
+
+/// Things that came back that are remembered.
+const PARTS: usize = 8;
+
 type FrameworkIx = usize;
 type ClientIx = usize;
 type SlaveIx = usize;
@@ -59,6 +65,8 @@ pub struct Hierarchy {
     shapes: Vec<Arc<Resources>>,
     /// What was allocated last, ready for others of the same shape.
     ready: Vec<cycle::Ready>,
+    /// What came back last, taken apart. Most offers are alike, and so is what comes back of them.
+    parts: Vec<(Resources, Parts)>,
     cycles: u64,
     last_cycle: Time,
     /// So many slaves must be there before anything is offered.
@@ -84,6 +92,7 @@ impl Hierarchy {
             epoch: 0,
             shapes: Vec::new(),
             ready: Vec::new(),
+            parts: Vec::new(),
             cycles: 0,
             last_cycle: Time::EPOCH,
             paused: None,
@@ -184,19 +193,19 @@ impl Hierarchy {
         // Both may be gone: then their removal recovered everything.
         let Some(slave_ix) = self.slaves.find(slave) else { return };
         let Some(ix) = self.frameworks.find(framework) else { return };
-        for (role, part) in by_role(resources) {
-            let Some(client) = self.frameworks.get(ix).and_then(|f| f.clients.get(&*role)) else {
+        for (role, part) in self.parts_of(resources).iter() {
+            let Some(client) = self.frameworks.get(ix).and_then(|f| f.clients.get(role.as_str())) else {
                 continue;
             };
             let client = *client;
-            self.release(client, slave_ix, &part);
+            self.release(client, slave_ix, part);
             let is_known = self.frameworks.get(ix).is_some_and(|framework| framework.known);
             match refuse_for {
                 None => self.freed(slave_ix),
                 Some(time) if time.is_zero() => self.returned(client, slave_ix),
                 Some(time) if is_known => {
                     let until = now + time.max(self.config.allocation_interval);
-                    self.refuse(client, slave_ix, &part, until);
+                    self.refuse(client, slave_ix, part, until);
                 }
                 Some(_) => {}
             }
@@ -263,6 +272,18 @@ impl Hierarchy {
     /// Ends the pause after a failover.
     pub fn resume(&mut self) {
         self.paused = None;
+    }
+
+    fn parts_of(&mut self, resources: &Resources) -> Parts {
+        if let Some((_, parts)) = self.parts.iter().find(|(whole, _)| whole == resources) {
+            return parts.clone();
+        }
+        let parts: Parts = by_role(resources).into();
+        if self.parts.len() == PARTS {
+            self.parts.remove(0);
+        }
+        self.parts.push((resources.clone(), parts.clone()));
+        parts
     }
 
     fn minimum<'a>(&'a self, client: &'a Client) -> &'a Minimum {

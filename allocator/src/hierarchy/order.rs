@@ -121,6 +121,7 @@ impl Roles {
         if self.is_flat && !by_lot {
             return;
         }
+        self.note_stale();
         self.sort(ROOT, clients);
         let mut flat = std::mem::take(&mut self.flat);
         flat.clear();
@@ -158,6 +159,9 @@ impl Roles {
     /// A client was given something: it, its role and those above move back among their siblings.
     pub(super) fn move_back(&mut self, client: ClientIx, clients: &[Client]) {
         self.is_flat = false;
+        if self.is_stale {
+            return;
+        }
         let (mut ix, total) = (clients[client].role, self.total.clone());
         if self.get(ix).is_sorted {
             let role = self.get_mut(ix);

@@ -87,6 +87,8 @@ pub(super) struct Roles {
     /// All clients in order; valid while `is_flat`.
     pub(super) flat: Vec<ClientIx>,
     pub(super) is_flat: bool,
+    /// No order is valid, whatever the roles say.
+    pub(super) is_stale: bool,
 }
 
 impl Roles {
@@ -107,6 +109,7 @@ impl Roles {
             bound: 0,
             flat: Vec::new(),
             is_flat: false,
+            is_stale: true,
         }
     }
 
@@ -222,8 +225,14 @@ impl Roles {
 
     /// All orders are to be made anew.
     pub(super) fn unsort_all(&mut self) {
-        self.nodes.iter_mut().for_each(|role| role.is_sorted = false);
+        self.is_stale = true;
         self.is_flat = false;
+    }
+
+    pub(super) fn note_stale(&mut self) {
+        if std::mem::take(&mut self.is_stale) {
+            self.nodes.iter_mut().for_each(|role| role.is_sorted = false);
+        }
     }
 
     /// Sets or (with empty bounds) removes a role's quota.
