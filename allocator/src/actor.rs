@@ -91,7 +91,7 @@ impl AllocatorProcess {
         };
         let asked = self.hierarchy.inverse_offers(cx.now());
         let ended = cx.node().now();
-        self.figures.ran(started.since(wanted), ended.since(started), ended);
+        self.figures.ran(started.since(wanted), ended.since(started));
         slog::trace!(cx.log(), "allocation cycle"; "number" => self.hierarchy.cycles(),
             "frameworks_with_offers" => given.len(), "frameworks_asked_to_leave" => asked.len());
         for (framework, allocation) in given {
@@ -135,7 +135,7 @@ impl HierarchicalAllocator {
         to: Callbacks,
     ) -> Result<Arc<dyn Allocator>, SpawnError> {
         let hierarchy = Hierarchy::new(config.clone());
-        let figures = Figures::default();
+        let figures = Figures::new(node.metrics());
         let process = AllocatorProcess { hierarchy, config, to, pending: None, figures };
         let queued = Arc::new(AtomicU64::new(0));
         for name in ["allocator/event_queue_dispatches", "allocator/mesos/event_queue_dispatches"] {

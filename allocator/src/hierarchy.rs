@@ -194,7 +194,8 @@ impl Hierarchy {
         let Some(slave_ix) = self.slaves.find(slave) else { return };
         let Some(ix) = self.frameworks.find(framework) else { return };
         for (role, part) in self.parts_of(resources).iter() {
-            let Some(client) = self.frameworks.get(ix).and_then(|f| f.clients.get(role.as_str())) else {
+            let Some(client) = self.frameworks.get(ix).and_then(|f| f.clients.get(role.as_str()))
+            else {
                 continue;
             };
             let client = *client;

@@ -25,7 +25,7 @@ pub fn run(args: impl IntoIterator<Item = String>) -> ExitCode {
         println!("mesos {VERSION}");
         return ExitCode::SUCCESS;
     }
-    let (log, _guard) = match flags.logging.logger("mesos-master") {
+    let (log, guard) = match flags.logging.logger("mesos-master") {
         Ok(logger) => logger,
         Err(error) => return fail(&error),
     };
@@ -34,7 +34,8 @@ pub fn run(args: impl IntoIterator<Item = String>) -> ExitCode {
     }
     real::run(async {
         let config = flags.config(hostname(&flags), loaded.effective);
-        match start(&flags, config, log.clone()).await {
+        let node = NodeConfig { verbosity: guard.verbosity(), ..node_config(log.clone()) };
+        match start(&flags, config, node).await {
             Ok(node) => {
                 slog::info!(log, "master is listening"; "pid" => %node.pid("master"));
                 let signal = real::stop_signal().await;
@@ -49,14 +50,14 @@ pub fn run(args: impl IntoIterator<Item = String>) -> ExitCode {
 async fn start(
     flags: &Flags,
     config: Config,
-    log: slog::Logger,
+    node: NodeConfig,
 ) -> Result<Node, Box<dyn std::error::Error>> {
     let node = real::Config {
         ip: flags.ip,
         port: flags.port,
         advertise_ip: flags.advertise_ip,
         advertise_port: flags.advertise_port,
-        node: node_config(log),
+        node,
         ..real::Config::default()
     };
     let node = real::start(node.from_env(real::environment_but_bind)?).await?;
@@ -73,6 +74,7 @@ pub fn node_config(log: slog::Logger) -> NodeConfig {
             "build_date": "", "build_time": 0, "build_user": "", "version": VERSION,
         }),
         log,
+        ..NodeConfig::default()
     }
 }
 

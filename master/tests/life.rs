@@ -31,7 +31,7 @@ struct Peer {
 impl Process for Peer {
     fn routes(routes: &mut Routes<Self>) {
         routes.on(Self::ping).otherwise(|peer, envelope, _| {
-            peer.inbox.lock().unwrap().push((envelope.name, envelope.body));
+            peer.inbox.lock().unwrap().push((envelope.name.into(), envelope.body));
         });
     }
 }
@@ -309,7 +309,7 @@ fn noise_from_strangers_changes_nothing() {
     for name in libprocess::message_names::<master::Master>() {
         for body in [&b""[..], b"\xff\xff\xff", b"\x0a\x00", b"\x0a\x02\x0a\x00"] {
             let (to, name) = (setup.master.pid().clone(), name.clone());
-            stranger.handle.tell(move |_, cx| cx.send_raw(&to, name, body.into()));
+            stranger.handle.tell(move |_, cx| cx.send_raw(&to, name.into(), body.into()));
         }
     }
     setup.world.run_for(SECOND);

@@ -1,13 +1,11 @@
 //! Metrics. Those whose names depend on roles and frameworks are set at the end of each periodic run
 //! and after changes of roles; between, they stay as they were.
 
-use std::collections::{BTreeMap, VecDeque};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use libprocess::metrics::Metrics;
-use libprocess::{Handle, Time};
+use libprocess::Handle;
+use libprocess::metrics::{Metrics, PushGauge, Timer, Unit};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::AllocatorProcess;
@@ -15,76 +13,33 @@ use crate::amounts::Quantities;
 use crate::config::Config;
 use crate::hierarchy::Hierarchy;
 
-/// How far statistics of a timer look back.
+/// How far statistics of timers look back.
 const WINDOW: Duration = Duration::from_secs(3600);
-/// The most samples of a timer.
-const SAMPLES: usize = 1000;
 
-/// Durations in milliseconds within the window.
-#[derive(Debug, Default)]
-struct Timer {
-    samples: VecDeque<(Time, f64)>,
-}
-
-impl Timer {
-    fn add(&mut self, took: Duration, now: Time) {
-        if self.samples.len() >= SAMPLES {
-            // Every other one of the older half goes.
-            let mut at = 0;
-            self.samples.retain(|_| {
-                at += 1;
-                at > SAMPLES / 2 || at % 2 == 0
-            });
-        }
-        self.samples.push_back((now, took.as_secs_f64() * 1e3));
-        while self.samples.front().is_some_and(|(at, _)| now.since(*at) > WINDOW) {
-            self.samples.pop_front();
-        }
-    }
-
-    fn put(&self, name: &str, values: &mut BTreeMap<String, f64>) {
-        let Some((_, last)) = self.samples.back() else { return };
-        let mut sorted: Vec<f64> = self.samples.iter().map(|(_, ms)| *ms).collect();
-        sorted.sort_by(f64::total_cmp);
-        values.insert(name.to_owned(), *last);
-        values.insert(format!("{name}/count"), sorted.len() as f64);
-        for (suffix, part) in [
-            ("min", 0.0),
-            ("p50", 0.5),
-            ("p90", 0.9),
-            ("p95", 0.95),
-            ("p99", 0.99),
-            ("p999", 0.999),
-            ("p9999", 0.9999),
-            ("max", 1.0),
-        ] {
-            values.insert(format!("{name}/{suffix}"), percentile(&sorted, part));
-        }
-    }
-}
-
-/// Between the two nearest samples, in proportion.
-fn percentile(sorted: &[f64], part: f64) -> f64 {
-    let place = part * (sorted.len() - 1) as f64;
-    let (low, high) = (sorted[place.floor() as usize], sorted[place.ceil() as usize]);
-    low + (high - low) * place.fract()
-}
-
-/// Figures under names that come and go.
-#[derive(Debug, Default)]
+/// Figures under names that come and go, and timers.
 pub(super) struct Figures {
     /// They are to be set at the end of the next run.
     pub(super) due: bool,
     latency: Timer,
     runs: Timer,
-    cells: BTreeMap<String, Arc<AtomicU64>>,
+    gauges: BTreeMap<String, PushGauge>,
 }
 
 impl Figures {
+    pub(super) fn new(metrics: &Metrics) -> Self {
+        let timer = |name: &str| metrics.timer_over(name, Unit::Milliseconds, WINDOW);
+        Self {
+            due: false,
+            latency: timer("allocator/mesos/allocation_run_latency"),
+            runs: timer("allocator/mesos/allocation_run"),
+            gauges: BTreeMap::new(),
+        }
+    }
+
     /// A run waited, and then took, so long.
-    pub(super) fn ran(&mut self, waited: Duration, took: Duration, now: Time) {
-        self.latency.add(waited, now);
-        self.runs.add(took, now);
+    pub(super) fn ran(&self, waited: Duration, took: Duration) {
+        self.latency.record(waited);
+        self.runs.record(took);
     }
 
     /// Sets the figures if that is due.
@@ -93,13 +48,11 @@ impl Figures {
             return;
         }
         let mut values = BTreeMap::new();
-        self.latency.put("allocator/mesos/allocation_run_latency_ms", &mut values);
-        self.runs.put("allocator/mesos/allocation_run_ms", &mut values);
         by_role(hierarchy, &mut values);
         if config.framework_metrics {
             by_framework(hierarchy, &mut values);
         }
-        self.cells.retain(|name, _| {
+        self.gauges.retain(|name, _| {
             let stays = values.contains_key(name);
             if !stays {
                 metrics.remove(name);
@@ -107,13 +60,12 @@ impl Figures {
             stays
         });
         for (name, value) in values {
-            match self.cells.get(&name) {
-                Some(cell) => cell.store(value.to_bits(), Ordering::Relaxed),
+            match self.gauges.get(&name) {
+                Some(gauge) => gauge.set(value),
                 None => {
-                    let cell = Arc::new(AtomicU64::new(value.to_bits()));
-                    let shown = cell.clone();
-                    metrics.gauge_fn(&name, move || f64::from_bits(shown.load(Ordering::Relaxed)));
-                    self.cells.insert(name, cell);
+                    let gauge = metrics.push_gauge(&name);
+                    gauge.set(value);
+                    self.gauges.insert(name, gauge);
                 }
             }
         }
@@ -179,28 +131,5 @@ pub(super) fn register(metrics: &Metrics, handle: &Handle<AllocatorProcess>) {
         let prefix = format!("allocator/mesos/resources/{resource}");
         metrics.gauge(&format!("{prefix}/total"), handle, total);
         metrics.gauge(&format!("{prefix}/offered_or_allocated"), handle, allocated);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn timer_percentiles_and_count_are_of_the_window() {
-        let mut timer = Timer::default();
-        for second in 0..5000_u64 {
-            let now = Time::from_nanos(second * 1_000_000_000);
-            timer.add(Duration::from_millis(second % 100), now);
-        }
-        let mut values = BTreeMap::new();
-        timer.put("t", &mut values);
-        assert_eq!((values["t"], values["t/max"], values["t/min"]), (99.0, 99.0, 0.0));
-        assert!(values["t/count"] <= SAMPLES as f64 && (40.0..60.0).contains(&values["t/p50"]));
-        let mut one = Timer::default();
-        one.add(Duration::from_millis(7), Time::EPOCH);
-        let mut values = BTreeMap::new();
-        one.put("t", &mut values);
-        assert_eq!((values["t/p9999"], values["t/count"]), (7.0, 1.0));
     }
 }

@@ -41,7 +41,7 @@ impl Master {
 
     pub(super) fn carry_out(&mut self, effect: Effect, cx: &mut Ctx<Self>) {
         match effect {
-            Effect::Send { to, name, body } => cx.send_raw(&to, name, body),
+            Effect::Send { to, name, body } => cx.send_raw(&to, name.into(), body),
             Effect::Link(pid) => cx.link(&pid),
             Effect::Allocator(call) => self.call_allocator(call),
             Effect::Remind(delay, reminder) => {
