@@ -1,7 +1,7 @@
-//! Small real actors and a small real framework.
+//! Small real actors, a small real framework, an allocator of a different kind.
 //!
 //! # Purpose
-//! Code to start from, and to teach with. Each example is read at once: no file has 200 lines.
+//! Code to start from, and to teach with. Each example is read at once: few files have more than 200 lines.
 //!
 //! # Non-goals
 //! No library: nothing here is meant to be depended on. The actors of the larger examples stand here
@@ -16,6 +16,8 @@
 //!   simulated storms; a judge of what its clients saw; bugs to plant and find
 //! - `test-framework`: a scheduler that launches tasks and waits for their end
 //! - `test-executor`: the executor that runs them
+//! - [`priority`]: an allocator by strict priority with back-filling
+//! - [`study`], `allocator-study`: replays a trace through any allocator
 //!
 //! # Example
 //! ```text
@@ -35,4 +37,6 @@ pub(crate) use named;
 
 pub mod chat;
 pub mod heartbeat;
+pub mod priority;
 pub mod raft;
+pub mod study;
