@@ -22,6 +22,7 @@
 //! ```
 
 mod journal;
+pub mod log;
 pub mod standalone;
 pub mod state;
 pub mod url;
