@@ -5,11 +5,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use futures::channel::oneshot;
 use libprocess::disk::{Disk, DiskError};
 use libprocess::{Ctx, Handle, Node, Process, Routes, SpawnError};
-use protos::mesos::internal::state::Operation;
 
+use super::jobs::{self, Answer, Job};
 use super::table::{Table, decode, encode};
 use super::{Change, Storage, StorageError, StorageFuture, Variable};
 use crate::journal;
@@ -18,8 +17,6 @@ use crate::journal;
 const SMALL: u64 = 1 << 20;
 /// The file is rewritten when it is this many times as large as after the last time.
 const GROWTH: u64 = 4;
-/// Bytes of a value that storage takes.
-const LARGEST: usize = 1 << 30;
 /// Bytes of values that go into one frame, unless a single one is larger.
 const BATCH: usize = 16 << 20;
 
@@ -42,63 +39,32 @@ impl FileStorage {
         Ok(Self { keeper })
     }
 
-    /// Has a step taken on the table, and answered once all changes up to it are durable.
-    fn request<T: Send + 'static>(
-        &self,
-        step: impl FnOnce(&mut Table) -> (T, Option<Operation>) + Send + 'static,
-    ) -> StorageFuture<T> {
-        let (sender, receiver) = oneshot::channel();
-        let job: Job = Box::new(move |table| {
-            let done = table.map(step);
-            let (value, record) = match done {
-                Ok((value, record)) => (Ok(value), record),
-                Err(error) => (Err(error), None),
-            };
-            // Who asked may be gone; the change has happened all the same.
-            let answer: Answer = Box::new(move |kept: Result<(), StorageError>| {
-                let _ = sender.send(kept.and(value));
-            });
-            (record, answer)
-        });
+    fn submit<T>(&self, (job, answer): (Job, StorageFuture<T>)) -> StorageFuture<T> {
         self.keeper.tell(move |keeper, cx| keeper.accept(job, cx));
-        Box::pin(async move { receiver.await.unwrap_or(Err(StorageError::Ended)) })
+        answer
     }
 }
 
 impl Storage for FileStorage {
     fn fetch(&self, name: &str) -> StorageFuture<Variable> {
-        let name = name.to_owned();
-        self.request(move |table| (table.fetch(&name), None))
+        self.submit(jobs::fetch(name))
     }
 
     fn store(&self, change: Change) -> StorageFuture<Option<Variable>> {
-        if change.value.len() > LARGEST {
-            let (name, size) = (change.name, change.value.len());
-            return Box::pin(async move { Err(StorageError::TooLarge { name, size }) });
+        match jobs::store(change) {
+            Ok(job) => self.submit(job),
+            Err(error) => Box::pin(async move { Err(error) }),
         }
-        self.request(move |table| {
-            let record = table.store(&change);
-            (record.is_some().then(|| change.done()), record)
-        })
     }
 
     fn expunge(&self, variable: &Variable) -> StorageFuture<bool> {
-        let variable = variable.clone();
-        self.request(move |table| {
-            let record = table.expunge(&variable);
-            (record.is_some(), record)
-        })
+        self.submit(jobs::expunge(variable))
     }
 
     fn names(&self) -> StorageFuture<BTreeSet<String>> {
-        self.request(|table| (table.names(), None))
+        self.submit(jobs::names())
     }
 }
-
-/// Takes a step on the table, or learns why there is none.
-type Job = Box<dyn FnOnce(Result<&mut Table, StorageError>) -> (Option<Operation>, Answer) + Send>;
-/// Answers who asked.
-type Answer = Box<dyn FnOnce(Result<(), StorageError>) + Send>;
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Phase {
@@ -173,7 +139,7 @@ impl Keeper {
                 slog::error!(cx.log(), "cannot open storage: {error}");
                 self.phase = Phase::Closed { failed: true };
                 for job in std::mem::take(&mut self.waiting) {
-                    job(Err(error.clone())).1(Err(error.clone()));
+                    jobs::refuse(job, &error);
                 }
             }
         }

@@ -1,6 +1,8 @@
 //! State that outlives processes: variables by name, changed by compare-and-swap.
 
 mod file;
+mod jobs;
+mod log;
 mod memory;
 mod table;
 
@@ -14,8 +16,10 @@ use libprocess::disk::DiskError;
 use uuid::Uuid;
 
 use crate::journal::Corrupt;
+use crate::log::LogError;
 
 pub use file::FileStorage;
+pub use log::LogStorage;
 pub use memory::InMemoryStorage;
 
 /// A variable as it was fetched. One that was never stored has no version and an empty value.
@@ -77,6 +81,15 @@ pub enum StorageError {
         /// Where and how.
         cause: Corrupt,
     },
+    /// The log failed.
+    #[error("{0}")]
+    Log(LogError),
+    /// Another writer of the log took over, or too few replicas answered.
+    #[error("lost the right to write; '{name}' may or may not be changed")]
+    Demoted {
+        /// The variable that was to be changed.
+        name: String,
+    },
     /// What is stored is no variable's change.
     #[error("{place}: unknown record: {reason}")]
     Record {
@@ -101,6 +114,12 @@ pub enum StorageError {
 impl From<DiskError> for StorageError {
     fn from(error: DiskError) -> Self {
         Self::Disk(Arc::new(error))
+    }
+}
+
+impl From<LogError> for StorageError {
+    fn from(error: LogError) -> Self {
+        Self::Log(error)
     }
 }
 

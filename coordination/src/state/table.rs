@@ -15,6 +15,15 @@ pub(super) struct Table {
     by_name: BTreeMap<String, (Uuid, Bytes)>,
 }
 
+/// The variable that a record is about.
+pub(super) fn name(record: &Operation) -> &str {
+    match (&record.snapshot, &record.expunge) {
+        (Some(snapshot), _) => &snapshot.entry.name,
+        (_, Some(expunge)) => &expunge.name,
+        _ => "",
+    }
+}
+
 fn snapshot(name: &str, uuid: Uuid, value: Bytes) -> Operation {
     let uuid = Bytes::copy_from_slice(uuid.as_bytes());
     let entry = Entry { name: name.to_owned(), uuid, value };
@@ -83,6 +92,12 @@ impl Table {
             (kind, ..) => return Err(format!("{} without content", kind.as_str_name())),
         }
         Ok(())
+    }
+
+    /// The record that makes one variable what it is; None when it is not there.
+    pub(super) fn record(&self, name: &str) -> Option<Operation> {
+        let (uuid, value) = self.by_name.get(name)?;
+        Some(snapshot(name, *uuid, value.clone()))
     }
 
     /// Records that make this table from an empty one.

@@ -233,6 +233,7 @@ impl Cluster {
             return Err(format!("host {host} is gone"));
         };
         let writer = log.writer(&node);
+        let last = self.history.lock().unwrap().last_acked();
         let Some(Ok(Some(end))) = self.wait(host, LIMIT, writer.elect()) else { return Ok(false) };
         let Some(Ok(status)) = self.wait(host, LIMIT, log.status()) else { return Ok(false) };
         let entries = match end < status.begin {
@@ -243,7 +244,7 @@ impl Cluster {
                 _ => return Ok(false),
             },
         };
-        self.history.lock().unwrap().read(address(host), status.begin, &entries);
+        self.history.lock().unwrap().read(address(host), status.begin, last, &entries);
         Ok(true)
     }
 
