@@ -21,6 +21,8 @@
 //! assert_eq!(url, MasterUrl::Standalone("master@10.0.0.1:5050".parse().unwrap()));
 //! ```
 
+pub mod election;
+pub mod group;
 mod journal;
 pub mod log;
 pub mod standalone;

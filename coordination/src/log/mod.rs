@@ -10,6 +10,7 @@ mod filler;
 mod network;
 mod recovery;
 mod replica;
+mod replicas;
 mod tally;
 mod writer;
 
@@ -28,7 +29,7 @@ use recovery::Recovery;
 use replica::Replica;
 
 pub use network::Network;
-pub use writer::Writer;
+pub use writer::{Elected, Writer};
 
 /// How long a writer counts answers to one of its requests. A replica that lost its disk waits
 /// longer than this before it takes part again: by then nobody counts on what it said before.

@@ -16,6 +16,15 @@ use super::{LogConfig, LogError, LogFuture};
 /// An election that has not settled what others left open is given up after this.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// A won election.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Elected {
+    /// The proposal it was won with; no other election is won with the same.
+    pub proposal: u64,
+    /// The last position of the log.
+    pub last: u64,
+}
+
 /// Writes to the log while no other writer has been elected. Its process ends with it.
 pub struct Writer {
     coordinator: Handle<Coordinator>,
@@ -43,10 +52,10 @@ impl Writer {
         Box::pin(async move { receiver.await.unwrap_or(Err(LogError::Ended)) })
     }
 
-    /// Tries to become the only writer: the last position of the log when it succeeds, None when
-    /// another writer is ahead, too few replicas answer, or the local one does not vote yet. Then
-    /// all positions are settled and known to the local replica.
-    pub fn elect(&self) -> LogFuture<Option<u64>> {
+    /// Tries to become the only writer. When it succeeds, all positions up to the last are settled
+    /// and known to the local replica. None when another writer is ahead, too few replicas answer,
+    /// or the local one does not vote yet.
+    pub fn elect(&self) -> LogFuture<Option<Elected>> {
         self.request(Coordinator::elect)
     }
 
@@ -75,7 +84,7 @@ impl Writer {
 
 type Answer<T> = oneshot::Sender<Result<T, LogError>>;
 
-/// A won election.
+/// The term that a writer writes in.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Leading {
     proposal: u64,
@@ -96,13 +105,13 @@ impl Process for Coordinator {
 }
 
 /// What came of an election: the highest proposal known, and the last position when it was won.
-struct Elected {
+struct Outcome {
     proposal: u64,
     index: Option<u64>,
 }
 
-async fn elect(ensemble: Ensemble, known: u64) -> Result<Elected, LogError> {
-    let lost = |proposal| Ok(Elected { proposal, index: None });
+async fn elect(ensemble: Ensemble, known: u64) -> Result<Outcome, LogError> {
+    let lost = |proposal| Ok(Outcome { proposal, index: None });
     let local = Replica::status_of(&ensemble.replica).await?;
     let deadline = ensemble.node.now() + PATIENCE;
     if local.status != Status::Voting {
@@ -116,18 +125,18 @@ async fn elect(ensemble: Ensemble, known: u64) -> Result<Elected, LogError> {
     };
     let missing = Replica::missing(&ensemble.replica, 0, end).await?;
     let settled = ensemble.fill(missing, proposal, Some(deadline)).await?;
-    Ok(Elected { proposal, index: settled.then_some(end) })
+    Ok(Outcome { proposal, index: settled.then_some(end) })
 }
 
 impl Coordinator {
-    fn elect(&mut self, cx: &mut Ctx<Self>, answer: Answer<Option<u64>>) {
+    fn elect(&mut self, cx: &mut Ctx<Self>, answer: Answer<Option<Elected>>) {
         self.leading = None;
         let election = elect(self.ensemble.clone(), self.proposal);
         cx.defer(election, |coordinator: &mut Self, elected, _| {
-            let result = elected.map(|Elected { proposal, index }| {
+            let result = elected.map(|Outcome { proposal, index }| {
                 coordinator.proposal = coordinator.proposal.max(proposal);
                 coordinator.leading = index.map(|index| Leading { proposal, index });
-                index
+                index.map(|last| Elected { proposal, last })
             });
             // Who asked may be gone.
             let _ = answer.send(result);

@@ -147,7 +147,8 @@ impl Process for Keeper {
 
 /// Becomes the writer and reads the log; None when it lost.
 async fn begin(log: Log, writer: Writer) -> Result<Option<Ready>, StorageError> {
-    let Some(end) = writer.elect().await? else { return Ok(None) };
+    let Some(elected) = writer.elect().await? else { return Ok(None) };
+    let end = elected.last;
     let (mut table, mut layout) = (Table::default(), Layout::default());
     layout.begin = log.status().await?.begin;
     let mut from = layout.begin;

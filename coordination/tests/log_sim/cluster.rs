@@ -65,9 +65,9 @@ impl Client {
         self.attempt += 1;
         let writer = self.log.writer(cx.node());
         cx.defer(writer.elect(), |client: &mut Self, elected, cx| {
-            let Ok(Some(_)) = elected else { return client.pause(cx) };
+            let Ok(Some(elected)) = elected else { return client.pause(cx) };
             let host = cx.node().address();
-            client.history.lock().unwrap().elected(host, client.attempt);
+            client.history.lock().unwrap().elected(elected.proposal, host, client.attempt);
             for _ in 0..cx.rng().random_range(1..4) {
                 client.write(cx);
             }
@@ -234,7 +234,11 @@ impl Cluster {
         };
         let writer = log.writer(&node);
         let last = self.history.lock().unwrap().last_acked();
-        let Some(Ok(Some(end))) = self.wait(host, LIMIT, writer.elect()) else { return Ok(false) };
+        let Some(Ok(Some(elected))) = self.wait(host, LIMIT, writer.elect()) else {
+            return Ok(false);
+        };
+        let end = elected.last;
+        self.history.lock().unwrap().elected(elected.proposal, address(host), 0);
         let Some(Ok(status)) = self.wait(host, LIMIT, log.status()) else { return Ok(false) };
         let entries = match end < status.begin {
             true => Vec::new(),

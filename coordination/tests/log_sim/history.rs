@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use coordination::log::{Entry, Value};
 use libprocess::Envelope;
 use prost::Message;
-use protos::mesos::internal::log::{LearnedMessage, PromiseRequest};
+use protos::mesos::internal::log::LearnedMessage;
 
 /// All that matters for the checks.
 #[derive(Default)]
@@ -18,8 +18,6 @@ pub(crate) struct History {
     learned: BTreeMap<u64, Value>,
     /// The highest position that anybody wanted to truncate to.
     truncated: u64,
-    /// The last proposal that a host made for all positions.
-    proposed: BTreeMap<SocketAddrV4, u64>,
     /// Who won with which proposal: host and number of its attempt.
     terms: BTreeMap<u64, (SocketAddrV4, u64)>,
     errors: Vec<String>,
@@ -48,17 +46,11 @@ impl History {
                 _ => Value::Nop,
             };
             self.note(&envelope.from.to_string(), action.position, value);
-        } else if envelope.name.ends_with(".PromiseRequest") {
-            let request = PromiseRequest::decode(envelope.body.clone()).unwrap();
-            if request.position.is_none() && request.proposal > 0 {
-                self.proposed.insert(envelope.from.address(), request.proposal);
-            }
         }
     }
 
-    pub(crate) fn elected(&mut self, host: SocketAddrV4, attempt: u64) {
+    pub(crate) fn elected(&mut self, proposal: u64, host: SocketAddrV4, attempt: u64) {
         self.elections += 1;
-        let proposal = self.proposed.get(&host).copied().unwrap_or(0);
         if let Some(other) = self.terms.insert(proposal, (host, attempt)) {
             let text = format!("term {proposal} has two writers: {other:?} and {host} {attempt}");
             self.errors.push(text);
