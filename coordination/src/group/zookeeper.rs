@@ -268,13 +268,40 @@ async fn make(client: &ZooKeeper, path: &str, acl: &[Acl]) -> Result<(), ZkError
     Ok(())
 }
 
+/// Makes a child with the next number as its name. The client refuses to name the parent alone, as
+/// the server would want it for that; so the number is worked out as the server does it, from how
+/// many children there ever were.
+async fn create_numbered(
+    client: &ZooKeeper,
+    group: &str,
+    data: &Bytes,
+    acl: &[Acl],
+) -> Result<String, ZkError> {
+    let mut least = 0;
+    loop {
+        let stat = client.exists(group, false).await?.ok_or(ZkError::NoNode)?;
+        // Changes are creations and removals, and what was created and not removed is there.
+        let created = (i64::from(stat.cversion) + i64::from(stat.num_children)) / 2;
+        let number = created.max(least);
+        let path = format!("{group}/{number:010}");
+        match client.create(&path, data.to_vec(), acl.to_vec(), CreateMode::Ephemeral).await {
+            // Somebody was faster.
+            Err(ZkError::NodeExists) => least = number + 1,
+            created => return created,
+        }
+    }
+}
+
 impl Session for ZooKeeperSession {
     fn create(&self, prefix: String, data: Bytes) -> SessionFuture<String> {
         let (path, acl, group) = (self.child(&prefix), self.acl(), self.url.path.clone());
         self.ask(move |client| async move {
-            let create = || {
+            let create = || async {
+                if prefix.is_empty() {
+                    return create_numbered(&client, &group, &data, &acl).await;
+                }
                 let mode = CreateMode::EphemeralSequential;
-                client.create(&path, data.to_vec(), acl.clone(), mode)
+                client.create(&path, data.to_vec(), acl.clone(), mode).await
             };
             let created = match create().await {
                 Err(ZkError::NoNode) => {
