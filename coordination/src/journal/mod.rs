@@ -51,6 +51,13 @@ fn checks(offset: u64, length: u32, payload: &[u8]) -> (u16, u32) {
     (head, crc.finish())
 }
 
+/// The checksum of some bytes.
+pub(crate) fn checksum(bytes: &[u8]) -> u32 {
+    let mut crc = Crc32c::default();
+    crc.update(bytes);
+    crc.finish()
+}
+
 /// The frame of `payload`, for a file that is `offset` bytes long. The payload is neither empty
 /// nor longer than `u32::MAX` bytes: None otherwise.
 pub(crate) fn frame(offset: u64, payload: &[u8]) -> Option<Bytes> {

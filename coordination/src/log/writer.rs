@@ -1,5 +1,6 @@
 //! The writer: at most one of all in the ensemble succeeds per proposal.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -25,6 +26,9 @@ pub struct Elected {
     pub last: u64,
 }
 
+/// Writes that are under way at a time; more of them would only wait for each other.
+const WINDOW: usize = 64;
+
 /// Writes to the log while no other writer has been elected. Its process ends with it.
 pub struct Writer {
     coordinator: Handle<Coordinator>,
@@ -39,7 +43,8 @@ impl Drop for Writer {
 impl Writer {
     pub(super) fn start(node: &Node, config: LogConfig, replica: Handle<Replica>) -> Self {
         let ensemble = Ensemble { node: node.clone(), config, replica };
-        let coordinator = Coordinator { ensemble, proposal: 0, leading: None };
+        let waiting = VecDeque::new();
+        let coordinator = Coordinator { ensemble, proposal: 0, leading: None, writing: 0, waiting };
         Self { coordinator: node.spawn_numbered("log-coordinator", coordinator) }
     }
 
@@ -98,6 +103,9 @@ struct Coordinator {
     /// The highest proposal known.
     proposal: u64,
     leading: Option<Leading>,
+    /// Writes that are under way, of this term or earlier ones.
+    writing: usize,
+    waiting: VecDeque<(Action, Answer<Option<u64>>)>,
 }
 
 impl Process for Coordinator {
@@ -144,23 +152,36 @@ impl Coordinator {
     }
 
     fn write(&mut self, action: Action, cx: &mut Ctx<Self>, answer: Answer<Option<u64>>) {
-        let Some(leading) = &mut self.leading else {
-            let _ = answer.send(Ok(None));
-            return;
-        };
-        leading.index += 1;
-        let (proposal, position) = (leading.proposal, leading.index);
-        let (ensemble, action) = (self.ensemble.clone(), Action { position, ..action });
-        let written = async move { ensemble.write(proposal, action).await };
-        cx.defer(written, move |coordinator: &mut Self, written, _| {
-            let accepted = matches!(written, Ok(Some(Written::Accepted)));
-            if let Ok(Some(Written::Rejected { proposal })) = written {
-                coordinator.proposal = coordinator.proposal.max(proposal);
-            }
-            if !accepted && coordinator.leading.is_some_and(|l| l.proposal == proposal) {
-                coordinator.leading = None;
-            }
-            let _ = answer.send(written.map(|_| accepted.then_some(position)));
-        });
+        self.waiting.push_back((action, answer));
+        self.write_more(cx);
+    }
+
+    fn write_more(&mut self, cx: &mut Ctx<Self>) {
+        while self.writing < WINDOW
+            && let Some((action, answer)) = self.waiting.pop_front()
+        {
+            let Some(leading) = &mut self.leading else {
+                // Who asked may be gone.
+                let _ = answer.send(Ok(None));
+                continue;
+            };
+            leading.index += 1;
+            self.writing += 1;
+            let (proposal, position) = (leading.proposal, leading.index);
+            let (ensemble, action) = (self.ensemble.clone(), Action { position, ..action });
+            let written = async move { ensemble.write(proposal, action).await };
+            cx.defer(written, move |coordinator: &mut Self, written, cx| {
+                let accepted = matches!(written, Ok(Some(Written::Accepted)));
+                if let Ok(Some(Written::Rejected { proposal })) = written {
+                    coordinator.proposal = coordinator.proposal.max(proposal);
+                }
+                if !accepted && coordinator.leading.is_some_and(|l| l.proposal == proposal) {
+                    coordinator.leading = None;
+                }
+                let _ = answer.send(written.map(|_| accepted.then_some(position)));
+                coordinator.writing -= 1;
+                coordinator.write_more(cx);
+            });
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! The process of a replica: answers go out once all that was decided before them is durable.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
 use libprocess::disk::DiskError;
@@ -19,6 +19,8 @@ use crate::log::{LogConfig, Planted};
 const REOPEN: Duration = Duration::from_secs(1);
 /// How long what was learned may stay in memory only; losing it costs work, no safety.
 const LAZY: Duration = Duration::from_millis(200);
+/// How long after a connection broke it is made again.
+const RELINK: Duration = Duration::from_secs(1);
 /// Messages kept while the store is being opened.
 const WAITING: usize = 10_000;
 
@@ -59,12 +61,33 @@ impl Process for Replica {
 
     fn initialize(&mut self, cx: &mut Ctx<Self>) {
         self.reopen(false, cx);
+        self.link_to_others(BTreeSet::new(), cx);
+    }
+
+    fn exited(&mut self, pid: &Pid, cx: &mut Ctx<Self>) {
+        let pid = pid.clone();
+        cx.after(RELINK, move |replica: &mut Self, cx| {
+            if replica.config.network.members().contains(&pid) {
+                cx.link(&pid);
+            }
+        });
     }
 }
 
 impl Replica {
     pub(crate) fn new(config: LogConfig) -> Self {
         Self { config, open: None, waiting: VecDeque::new() }
+    }
+
+    /// Keeps connections to the other replicas, which all messages between their nodes then use.
+    fn link_to_others(&mut self, known: BTreeSet<Pid>, cx: &mut Ctx<Self>) {
+        let changed = self.config.network.other_than(known.clone());
+        cx.defer(changed, move |replica: &mut Self, members: BTreeSet<Pid>, cx| {
+            for new in members.difference(&known).filter(|member| *member != cx.pid()) {
+                cx.link(new);
+            }
+            replica.link_to_others(members, cx);
+        });
     }
 
     fn reopen(&mut self, failed: bool, cx: &mut Ctx<Self>) {

@@ -5,46 +5,58 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use libprocess::disk::Disk;
 use prost::Message;
-use protos::mesos::internal::log::{Action, Metadata};
+use protos::mesos::internal::log::{Action, Metadata, PromiseRequest};
 
 use super::rules::{Change, Rules};
 use crate::journal;
 use crate::log::LogError;
 
-/// What one frame of a segment holds.
+/// A change as it is stored: one of the fields is set. A frame of a segment holds several of
+/// them, each behind its length.
 #[derive(Clone, PartialEq, Message)]
-struct Batch {
+struct Item {
     #[prost(message, optional, tag = "1")]
     metadata: Option<Metadata>,
     #[prost(uint64, optional, tag = "2")]
     begin: Option<u64>,
-    #[prost(message, repeated, tag = "3")]
-    actions: Vec<Action>,
-    /// Pairs of position and proposal.
-    #[prost(uint64, repeated, tag = "4")]
-    promised: Vec<u64>,
-    #[prost(uint64, repeated, tag = "5")]
-    learned: Vec<u64>,
+    #[prost(message, optional, tag = "3")]
+    action: Option<Action>,
+    #[prost(message, optional, tag = "4")]
+    promised: Option<PromiseRequest>,
+    #[prost(uint64, optional, tag = "5")]
+    learned: Option<u64>,
 }
 
-impl Batch {
-    fn of(changes: &[Change]) -> Self {
-        let mut batch = Self::default();
-        for change in changes {
-            match change {
-                Change::Metadata(metadata) => batch.metadata = Some(*metadata),
-                Change::Action(action) => batch.actions.push(action.clone()),
-                Change::Promised { position, proposal } => {
-                    batch.promised.extend([*position, *proposal]);
-                }
-                Change::Learned(position) => batch.learned.push(*position),
-                Change::Begin(begin) => batch.begin = Some(*begin),
+impl Item {
+    fn of(change: &Change) -> Self {
+        let mut item = Self::default();
+        match change {
+            Change::Metadata(metadata) => item.metadata = Some(*metadata),
+            Change::Action(action) => item.action = Some(action.clone()),
+            Change::Promised { position, proposal } => {
+                let position = Some(*position);
+                item.promised = Some(PromiseRequest { proposal: *proposal, position });
             }
+            Change::Learned(position) => item.learned = Some(*position),
+            Change::Begin(begin) => item.begin = Some(*begin),
         }
-        batch
+        item
+    }
+
+    fn into_change(self) -> Option<Change> {
+        Some(match self {
+            Self { metadata: Some(metadata), .. } => Change::Metadata(metadata),
+            Self { begin: Some(begin), .. } => Change::Begin(begin),
+            Self { action: Some(action), .. } => Change::Action(action),
+            Self {
+                promised: Some(PromiseRequest { proposal, position: Some(position) }), ..
+            } => Change::Promised { position, proposal },
+            Self { learned: Some(position), .. } => Change::Learned(position),
+            _ => return None,
+        })
     }
 }
 
@@ -53,20 +65,20 @@ impl Batch {
 enum Place {
     /// Not yet durable; the number of the batch that makes it so.
     Memory(Action, u64),
-    /// In a frame's payload.
-    Disk { segment: u64, offset: u64, length: usize },
+    /// An item of a frame.
+    Disk { segment: u64, offset: u64, length: usize, checksum: u32 },
 }
 
 /// How to get at contents.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Content {
     Here(Action),
-    /// In the payload of a frame.
+    /// An item of a frame.
     There {
         path: PathBuf,
         offset: u64,
         length: usize,
-        position: u64,
+        checksum: u32,
     },
 }
 
@@ -77,8 +89,7 @@ pub(crate) struct Writing {
     /// The bytes are a new segment's first ones.
     pub(crate) fresh: bool,
     batch: u64,
-    positions: Vec<u64>,
-    place: Place,
+    places: Vec<(u64, Place)>,
 }
 
 /// The segments of a log.
@@ -132,44 +143,47 @@ impl Store {
         self.segments.len() > 1
     }
 
-    /// Makes a batch of changes; None when there are none.
+    /// Makes a batch of changes; None when there are none, or too many bytes of them.
     pub(crate) fn take(&mut self, changes: &[Change], rules: &Rules) -> Option<Writing> {
         if changes.is_empty() {
             return None;
         }
         self.batch += 1;
-        let mut batch = Batch::of(changes);
-        let full = self.length >= self.limit || self.segments.is_empty();
-        if full {
+        let fresh = self.length >= self.limit || self.segments.is_empty();
+        let mut head = Vec::new();
+        if fresh {
             let segment = self.segments.last().map_or(1, |last| last + 1);
             self.segments.insert(segment);
             self.length = 0;
-            batch.metadata = Some(rules.metadata());
-            batch.begin = Some(rules.begin());
+            head = vec![Change::Metadata(rules.metadata()), Change::Begin(rules.begin())];
         }
         let segment = self.segments.last().copied()?;
-        let payload = batch.encode_to_vec();
+        let start = self.length + journal::HEADER as u64;
+        let (mut payload, mut places) = (Vec::new(), Vec::new());
+        for change in head.iter().chain(changes) {
+            let item = Item::of(change).encode_to_vec();
+            // A growing buffer has room for any length.
+            let _ = prost::encode_length_delimiter(item.len(), &mut payload);
+            if let Change::Action(action) = change {
+                let (offset, length) = (start + payload.len() as u64, item.len());
+                let checksum = journal::checksum(&item);
+                places.push((action.position, Place::Disk { segment, offset, length, checksum }));
+            }
+            payload.extend_from_slice(&item);
+        }
         let bytes = journal::frame(self.length, &payload)?;
-        let offset = self.length + journal::HEADER as u64;
         self.length += bytes.len() as u64;
-        Some(Writing {
-            path: self.path(segment),
-            bytes,
-            fresh: full,
-            batch: self.batch,
-            positions: batch.actions.iter().map(|action| action.position).collect(),
-            place: Place::Disk { segment, offset, length: payload.len() },
-        })
+        Some(Writing { path: self.path(segment), bytes, fresh, batch: self.batch, places })
     }
 
     /// A batch is durable.
     pub(crate) fn settled(&mut self, writing: Writing) {
-        for position in writing.positions {
+        for (position, durable) in writing.places {
             // A later batch may hold newer content already.
             if let Some(place) = self.places.get_mut(&position)
-                && matches!(place, Place::Memory(_, batch) if *batch <= writing.batch)
+                && !matches!(place, Place::Memory(_, batch) if *batch > writing.batch)
             {
-                *place = writing.place.clone();
+                *place = durable;
             }
         }
     }
@@ -178,11 +192,11 @@ impl Store {
     pub(crate) fn content(&self, position: u64) -> Option<Content> {
         Some(match self.places.get(&position)? {
             Place::Memory(action, _) => Content::Here(action.clone()),
-            Place::Disk { segment, offset, length } => Content::There {
+            Place::Disk { segment, offset, length, checksum } => Content::There {
                 path: self.path(*segment),
                 offset: *offset,
                 length: *length,
-                position,
+                checksum: *checksum,
             },
         })
     }
@@ -192,30 +206,24 @@ fn unreadable(path: &Path, reason: impl ToString) -> LogError {
     LogError::Record { path: path.to_owned(), reason: reason.to_string() }
 }
 
-/// The contents, in the order asked for; neighbours in one frame are read once.
+/// The contents, in the order asked for.
 pub(crate) async fn fetch(
     disk: Arc<dyn Disk>,
     wanted: Vec<Content>,
 ) -> Result<Vec<Action>, LogError> {
     let mut actions = Vec::with_capacity(wanted.len());
-    let mut last: Option<(PathBuf, u64, Batch)> = None;
     for content in wanted {
-        let (path, offset, length, position) = match content {
-            Content::Here(action) => {
-                actions.push(action);
-                continue;
+        actions.push(match content {
+            Content::Here(action) => action,
+            Content::There { path, offset, length, checksum } => {
+                let bytes = disk.read_at(&path, offset, length).await?;
+                let same = journal::checksum(&bytes) == checksum;
+                let item = Item::decode(bytes).map_err(|error| unreadable(&path, error))?;
+                let action = item.action.filter(|_| same);
+                let damaged = || unreadable(&path, format!("damaged at byte {offset}"));
+                action.ok_or_else(damaged)?
             }
-            Content::There { path, offset, length, position } => (path, offset, length, position),
-        };
-        if last.as_ref().is_none_or(|last| (&last.0, last.1) != (&path, offset)) {
-            let payload = disk.read_at(&path, offset, length).await?;
-            let batch = Batch::decode(payload).map_err(|error| unreadable(&path, error))?;
-            last = Some((path.clone(), offset, batch));
-        }
-        // The last one of a batch counts, as when it is replayed.
-        let mut found = last.iter().flat_map(|last| &last.2.actions);
-        let found = found.rfind(|action| action.position == position);
-        actions.push(found.cloned().ok_or_else(|| unreadable(&path, "no such position"))?);
+        });
     }
     Ok(actions)
 }
@@ -270,10 +278,8 @@ pub(crate) async fn open(
             return Err(unreadable(&path, reason));
         }
         for (offset, payload) in scan.payloads {
-            let length = payload.len();
-            let batch = Batch::decode(payload).map_err(|error| unreadable(&path, error))?;
-            let place = Place::Disk { segment, offset, length };
-            replay(batch, &place, &mut store.places, &mut rules);
+            replay(segment, offset, payload, &mut store.places, &mut rules)
+                .map_err(|reason| unreadable(&path, reason))?;
         }
         store.length = scan.valid as u64;
         if Some(segment) == last && (torn > 0 || failed) {
@@ -284,21 +290,28 @@ pub(crate) async fn open(
     Ok(Opened { store, rules, torn })
 }
 
-fn replay(batch: Batch, place: &Place, places: &mut BTreeMap<u64, Place>, rules: &mut Rules) {
-    if let Some(metadata) = batch.metadata {
-        rules.replay(&Change::Metadata(metadata));
+fn replay(
+    segment: u64,
+    start: u64,
+    payload: Bytes,
+    places: &mut BTreeMap<u64, Place>,
+    rules: &mut Rules,
+) -> Result<(), String> {
+    let mut rest = payload.clone();
+    while rest.has_remaining() {
+        let length = prost::decode_length_delimiter(&mut rest).map_err(|e| e.to_string())?;
+        if length > rest.len() {
+            return Err(format!("an item of {length} bytes where {} are left", rest.len()));
+        }
+        let offset = start + (payload.len() - rest.len()) as u64;
+        let item = rest.split_to(length);
+        let checksum = journal::checksum(&item);
+        let item = Item::decode(item).map_err(|error| error.to_string())?;
+        let change = item.into_change().ok_or("an item without content")?;
+        if let Change::Action(action) = &change {
+            places.insert(action.position, Place::Disk { segment, offset, length, checksum });
+        }
+        rules.replay(&change);
     }
-    if let Some(begin) = batch.begin {
-        rules.replay(&Change::Begin(begin));
-    }
-    for action in batch.actions {
-        places.insert(action.position, place.clone());
-        rules.replay(&Change::Action(action));
-    }
-    for pair in batch.promised.chunks_exact(2) {
-        rules.replay(&Change::Promised { position: pair[0], proposal: pair[1] });
-    }
-    for position in batch.learned {
-        rules.replay(&Change::Learned(position));
-    }
+    Ok(())
 }
