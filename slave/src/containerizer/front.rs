@@ -2,6 +2,7 @@
 
 use futures::channel::oneshot;
 use futures::future::BoxFuture;
+use isolators::Recovered;
 use libprocess::Handle;
 use protos::ids::ContainerId;
 use protos::mesos;
@@ -31,7 +32,7 @@ impl Containerizer for Front {
         let asked = self.0.ask_later(move |this, _| {
             let isolators = this.isolators.iter();
             let updates: Vec<_> =
-                isolators.map(|i| i.update(&updated, resources.clone())).collect();
+                isolators.map(|i| i.update(&updated, resources.clone().into())).collect();
             let known = this.containers.get_mut(&updated).map(|c| c.resources = resources);
             async move {
                 known.ok_or_else(|| ContainerError::Unknown(updated.clone()))?;
@@ -96,12 +97,13 @@ impl Containerizer for Front {
             }
             let isolators = this.isolators.clone();
             async move {
+                let setup = isolators::ContainerSetup::default();
+                let known = known.into_iter();
+                let known: Vec<_> =
+                    known.map(|(id, pid)| Recovered { id, pid, setup: setup.clone() }).collect();
                 for isolator in isolators {
-                    for (id, pid) in &known {
-                        // An isolator that fails here measures nothing of that container.
-                        let _ = isolator.prepare(id, Resources::new()).await;
-                        let _ = isolator.isolate(id, *pid).await;
-                    }
+                    // An isolator that fails here measures nothing of that container.
+                    let _ = isolator.recover(known.clone()).await;
                 }
             }
         });
