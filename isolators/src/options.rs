@@ -27,6 +27,8 @@ pub struct Options {
     pub cgroups_hierarchy: PathBuf,
     /// Name of the cgroup that holds all others of the slave.
     pub cgroups_root: String,
+    /// How long the processes of an ended container may take to go.
+    pub cgroups_destroy_timeout: Duration,
     /// Hard CPU limits.
     pub cgroups_enable_cfs: bool,
     /// Memory limits count swap too.
@@ -102,6 +104,7 @@ impl Default for Options {
             sandbox_directory: PathBuf::from("/mnt/mesos/sandbox"),
             cgroups_hierarchy: PathBuf::from("/sys/fs/cgroup"),
             cgroups_root: "mesos".to_owned(),
+            cgroups_destroy_timeout: Duration::from_secs(60),
             cgroups_enable_cfs: false,
             cgroups_limit_swap: false,
             cgroups_cpu_enable_pids_and_tids_count: false,

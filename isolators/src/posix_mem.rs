@@ -1,5 +1,7 @@
 //! `posix/mem`: observes the resident memory of a container's processes.
 
+use std::sync::Arc;
+
 use libprocess::{Ctx, Process, Routes};
 use protos::ids::ContainerId;
 use protos::mesos::ResourceStatistics;
@@ -30,10 +32,10 @@ impl IsolatorProcess for PosixMem {
     fn prepare(
         &mut self,
         container: &ContainerId,
-        _: &ContainerSetup,
+        _: &Arc<ContainerSetup>,
         _: &mut Ctx<Self>,
-    ) -> Result<LaunchInfo, String> {
-        self.containers.prepare(container).map(|()| LaunchInfo::default())
+    ) -> Later<LaunchInfo> {
+        now(self.containers.prepare(container).map(|()| LaunchInfo::default()))
     }
 
     fn isolate(&mut self, container: &ContainerId, pid: u32, _: &mut Ctx<Self>) -> Later<()> {

@@ -1,0 +1,6 @@
+//! What a container's processes may do.
+
+pub mod capabilities;
+pub mod devices;
+pub mod nnp;
+pub mod seccomp;
