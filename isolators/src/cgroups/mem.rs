@@ -9,7 +9,7 @@ use protos::mesos::ResourceStatistics;
 use protos::mesos::task_status::Reason;
 use protos::size::ByteSize;
 
-use super::host::Alarm;
+use super::controller::Alarm;
 use super::oom::{self, Pressure};
 use super::{CgroupError, Controller, Group, Version};
 use crate::launch::Limitation;

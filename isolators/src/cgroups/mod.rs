@@ -6,6 +6,7 @@
 
 pub mod blkio;
 pub mod bpf;
+pub mod controller;
 pub mod cpu;
 pub mod devices;
 pub mod group;
@@ -24,9 +25,10 @@ pub(crate) mod fake;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+pub use controller::Controller;
 pub use group::Group;
 pub use hierarchies::{Hierarchies, Version};
-pub use host::{CgroupIsolator, Controller};
+pub use host::CgroupIsolator;
 
 /// An operation on a cgroup failed.
 #[derive(Debug, Clone, thiserror::Error)]

@@ -10,7 +10,7 @@ use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
-use super::host::Alarm;
+use super::controller::Alarm;
 use super::{CgroupError, Group, Version};
 
 const MEMORY: &str = "memory";
