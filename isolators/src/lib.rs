@@ -15,6 +15,7 @@
 //! - [`cgroups`]: control groups, versions 1 and 2, and what isolates by them
 //! - [`filesystem`], [`volume`]: what files it sees; [`namespaces`], [`mod@linux`]: what else it sees
 //!   and may do; [`environment_secret`], [`secret`]: what it alone knows
+//! - [`network`]: where it listens, and its own networks
 //! - [`preparer`]: hosts isolators that only decide at the start
 //! - [`tree`]: which processes belong to a container
 //! - [`select`]: names of the flag `isolation`; [`start`](mod@start): starts what they name
@@ -36,6 +37,7 @@ pub mod launch;
 pub mod limitation;
 pub mod linux;
 pub mod namespaces;
+pub mod network;
 pub mod options;
 pub mod posix_cpu;
 pub mod posix_mem;

@@ -3,7 +3,7 @@
 use crate::options::Options;
 
 /// Isolators in the order in which they run, whatever the order in the flag.
-const BUILT: [&str; 29] = [
+const BUILT: [&str; 30] = [
     "filesystem/posix",
     "filesystem/linux",
     "filesystem/shared",
@@ -31,6 +31,7 @@ const BUILT: [&str; 29] = [
     "volume/image",
     "volume/secret",
     "disk/du",
+    "network/ports",
     "environment_secret",
     // Stands for others, and is replaced when the kernel was asked.
     ALL,
@@ -46,7 +47,7 @@ const ALIASES: [(&str, &[&str]); 3] = [
 ];
 
 /// Names of the original that are not built.
-const NOT_BUILT: [&str; 12] = [
+const NOT_BUILT: [&str; 10] = [
     "appc/runtime",
     "docker/runtime",
     "docker/volume",
@@ -55,10 +56,8 @@ const NOT_BUILT: [&str; 12] = [
     "gpu/nvidia",
     "network/cni",
     "network/port_mapping",
-    "network/ports",
     "windows/cpu",
     "windows/mem",
-    "windows/job",
 ];
 
 /// What `filesystem/linux` brings along.

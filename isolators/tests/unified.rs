@@ -60,7 +60,8 @@ fn devices_v2_are_denied_by_a_program_of_the_kernel() {
         let isolator: Arc<dyn Isolator> = front::start(&node().await, isolator);
         let id = ContainerId::new("c");
         isolator.prepare(&id, Arc::new(ContainerSetup::default())).await.unwrap();
-        let task = Shell::held("echo > /dev/null && ! head -c 1 < /dev/mem && ! head -c 1 < /dev/vda");
+        let task =
+            Shell::held("echo > /dev/null && ! head -c 1 < /dev/mem && ! head -c 1 < /dev/vda");
         isolator.isolate(&id, task.pid()).await.unwrap();
         let members = root.1.group(&id).processes("");
         assert_eq!(members, [task.pid()]);

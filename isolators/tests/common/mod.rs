@@ -24,13 +24,13 @@ use protos::mesos::ResourceStatistics;
 const LIMIT: Duration = Duration::from_secs(60);
 
 /// Waits for what must come.
-pub async fn until<T>(what: &str, future: impl Future<Output = T>) -> T {
+pub(crate) async fn until<T>(what: &str, future: impl Future<Output = T>) -> T {
     let within = tokio::time::timeout(LIMIT, future).await;
     within.unwrap_or_else(|_| panic!("within {LIMIT:?}: {what}"))
 }
 
 /// Waits for a condition.
-pub async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+pub(crate) async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> bool) {
     let waiting = async {
         while !holds().await {
             tokio::task::yield_now().await;
@@ -40,14 +40,14 @@ pub async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> bool) {
 }
 
 /// A shell command that runs nothing before it is told to go.
-pub struct Shell(RefCell<Child>);
+pub(crate) struct Shell(RefCell<Child>);
 
 impl Shell {
-    pub fn held(script: &str) -> Self {
+    pub(crate) fn held(script: &str) -> Self {
         Self::spawn(Command::new("sh").args(["-c", &format!("read go; {script}")]))
     }
 
-    pub fn held_on_first_cpu(script: &str) -> Self {
+    pub(crate) fn held_on_first_cpu(script: &str) -> Self {
         let script = format!("read go; {script}");
         Self::spawn(Command::new("taskset").args(["-c", "0", "sh", "-c", &script]))
     }
@@ -56,19 +56,19 @@ impl Shell {
         Self(RefCell::new(command.stdin(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap()))
     }
 
-    pub fn pid(&self) -> u32 {
+    pub(crate) fn pid(&self) -> u32 {
         self.0.borrow().id()
     }
 
-    pub fn go(&self) {
+    pub(crate) fn go(&self) {
         self.0.borrow_mut().stdin.as_mut().unwrap().write_all(b"\n").unwrap();
     }
 
-    pub fn lives(&self) -> bool {
+    pub(crate) fn lives(&self) -> bool {
         self.0.borrow_mut().try_wait().unwrap().is_none()
     }
 
-    pub async fn succeeds(&self) -> bool {
+    pub(crate) async fn succeeds(&self) -> bool {
         eventually("it ends", async || !self.lives()).await;
         self.0.borrow_mut().wait().unwrap().success()
     }
@@ -82,7 +82,7 @@ impl Drop for Shell {
 }
 
 /// A node with isolators, below a cgroup of its own.
-pub struct Host {
+pub(crate) struct Host {
     node: Node,
     options: Options,
     isolators: Vec<Arc<dyn Isolator>>,
@@ -91,7 +91,7 @@ pub struct Host {
 }
 
 impl Host {
-    pub async fn start(mut options: Options) -> Self {
+    pub(crate) async fn start(mut options: Options) -> Self {
         assert!(nix::unistd::geteuid().is_root(), "these tests need root's rights");
         let uuid = libprocess::Uuid::new_v4();
         options.cgroups_root = format!("isolators-test-{uuid}");
@@ -111,20 +111,20 @@ impl Host {
     }
 
     /// The isolators of a slave that comes after this one.
-    pub async fn restarted(&self) -> Self {
+    pub(crate) async fn restarted(&self) -> Self {
         Self::with(self.options.clone(), false).await
     }
 
-    pub fn node(&self) -> &Node {
+    pub(crate) fn node(&self) -> &Node {
         &self.node
     }
 
-    pub fn root(&self) -> &str {
+    pub(crate) fn root(&self) -> &str {
         &self.options.cgroups_root
     }
 
     /// Prepares a container with a fresh id.
-    pub async fn prepare(&self, setup: &ContainerSetup) -> (ContainerId, LaunchInfo) {
+    pub(crate) async fn prepare(&self, setup: &ContainerSetup) -> (ContainerId, LaunchInfo) {
         let id = ContainerId::new(libprocess::Uuid::new_v4().to_string());
         let mut info = LaunchInfo::default();
         let setup = Arc::new(setup.clone());
@@ -136,7 +136,7 @@ impl Host {
     }
 
     /// Prepares a container and isolates its first process.
-    pub async fn container(&self, setup: &ContainerSetup, task: &Shell) -> ContainerId {
+    pub(crate) async fn container(&self, setup: &ContainerSetup, task: &Shell) -> ContainerId {
         let (id, _) = self.prepare(setup).await;
         for isolator in &self.isolators {
             isolator.isolate(&id, task.pid()).await.unwrap();
@@ -153,19 +153,19 @@ impl Host {
         errors
     }
 
-    pub async fn recover(&self, id: &ContainerId, pid: u32, setup: &ContainerSetup) {
+    pub(crate) async fn recover(&self, id: &ContainerId, pid: u32, setup: &ContainerSetup) {
         let known = Recovered { id: id.clone(), pid, setup: setup.clone() };
         assert_eq!(self.recover_all(vec![known]).await, Vec::<String>::new());
     }
 
-    pub async fn update(&self, id: &ContainerId, allocation: Allocation) {
+    pub(crate) async fn update(&self, id: &ContainerId, allocation: Allocation) {
         for isolator in &self.isolators {
             isolator.update(id, allocation.clone()).await.unwrap();
         }
     }
 
     /// Ready when one of the isolators limits the container.
-    pub fn watch(&self, id: &ContainerId) -> BoxFuture<'static, Option<Limitation>> {
+    pub(crate) fn watch(&self, id: &ContainerId) -> BoxFuture<'static, Option<Limitation>> {
         let watches: Vec<_> = self.isolators.iter().map(|isolator| isolator.watch(id)).collect();
         Box::pin(async move {
             let mut watches: futures::stream::FuturesUnordered<_> = watches.into_iter().collect();
@@ -178,7 +178,7 @@ impl Host {
         })
     }
 
-    pub async fn used(&self, id: &ContainerId) -> ResourceStatistics {
+    pub(crate) async fn used(&self, id: &ContainerId) -> ResourceStatistics {
         let mut all = ResourceStatistics::default();
         for isolator in &self.isolators {
             merge_statistics(&mut all, &isolator.usage(id).await.unwrap());
@@ -190,20 +190,20 @@ impl Host {
         self.hierarchies.group(id).directory(controller).unwrap()
     }
 
-    pub fn file(&self, controller: &str, id: &ContainerId, file: &str) -> String {
+    pub(crate) fn file(&self, controller: &str, id: &ContainerId, file: &str) -> String {
         let text = std::fs::read_to_string(self.path(controller, id).join(file)).unwrap();
         text.trim().to_owned()
     }
 
-    pub fn set(&self, controller: &str, id: &ContainerId, file: &str, value: &str) {
+    pub(crate) fn set(&self, controller: &str, id: &ContainerId, file: &str, value: &str) {
         std::fs::write(self.path(controller, id).join(file), value).unwrap();
     }
 
-    pub fn has(&self, controller: &str, id: &ContainerId) -> bool {
+    pub(crate) fn has(&self, controller: &str, id: &ContainerId) -> bool {
         self.path(controller, id).exists()
     }
 
-    pub async fn clean(&self, id: &ContainerId) {
+    pub(crate) async fn clean(&self, id: &ContainerId) {
         for isolator in self.isolators.iter().rev() {
             until("it is cleaned up", isolator.cleanup(id)).await.unwrap();
         }

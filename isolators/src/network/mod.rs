@@ -1,0 +1,4 @@
+//! Networks of containers.
+
+pub mod ports;
+pub mod sockets;
