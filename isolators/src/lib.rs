@@ -24,7 +24,7 @@
 //! ```
 //! use isolators::select::select;
 //! let names = select("process").unwrap();
-//! assert_eq!(names, ["filesystem/posix", "posix/cpu", "posix/mem", "environment_secret"]);
+//! assert!(names.contains(&"posix/cpu") && names.contains(&"posix/mem"));
 //! assert!(select("posix/nonsense").is_err());
 //! ```
 

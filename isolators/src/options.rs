@@ -73,6 +73,10 @@ pub struct Options {
     pub network_cni_plugins_dir: Option<String>,
     /// Where CNI configurations are.
     pub network_cni_config_dir: Option<PathBuf>,
+    /// Containers' traffic is counted.
+    pub network_cni_metrics: bool,
+    /// What is known of networks survives a reboot.
+    pub network_cni_root_dir_persist: bool,
     /// From one look at listening sockets to the next.
     pub container_ports_watch_interval: Duration,
     /// A container that listens where it may not is destroyed.
@@ -127,6 +131,8 @@ impl Default for Options {
             seccomp_profile_name: None,
             network_cni_plugins_dir: None,
             network_cni_config_dir: None,
+            network_cni_metrics: true,
+            network_cni_root_dir_persist: false,
             container_ports_watch_interval: Duration::from_secs(30),
             enforce_container_ports: false,
             check_agent_port_range_only: false,

@@ -3,7 +3,7 @@
 use crate::options::Options;
 
 /// Isolators in the order in which they run, whatever the order in the flag.
-const BUILT: [&str; 30] = [
+const BUILT: [&str; 31] = [
     "filesystem/posix",
     "filesystem/linux",
     "filesystem/shared",
@@ -31,6 +31,7 @@ const BUILT: [&str; 30] = [
     "volume/image",
     "volume/secret",
     "disk/du",
+    "network/cni",
     "network/ports",
     "environment_secret",
     // Stands for others, and is replaced when the kernel was asked.
@@ -47,14 +48,13 @@ const ALIASES: [(&str, &[&str]); 3] = [
 ];
 
 /// Names of the original that are not built.
-const NOT_BUILT: [&str; 10] = [
+const NOT_BUILT: [&str; 9] = [
     "appc/runtime",
     "docker/runtime",
     "docker/volume",
     "volume/csi",
     "disk/xfs",
     "gpu/nvidia",
-    "network/cni",
     "network/port_mapping",
     "windows/cpu",
     "windows/mem",
@@ -150,7 +150,8 @@ pub fn select(isolation: &str) -> Result<Vec<&'static str>, SelectError> {
             return Err(SelectError::Conflict((*one).to_owned(), (*other).to_owned()));
         }
     }
-    let mut implied = vec!["environment_secret"];
+    // The only network that there is; without configuration it is the host's.
+    let mut implied = vec!["environment_secret", "network/cni"];
     if chosen.contains(&"filesystem/linux") {
         implied.extend(VOLUMES);
     }
@@ -199,14 +200,16 @@ mod tests {
 
     #[test]
     fn isolation_order_is_fixed() {
-        let posix = ["filesystem/posix", "posix/cpu", "posix/mem", "environment_secret"];
+        let posix =
+            ["filesystem/posix", "posix/cpu", "posix/mem", "network/cni", "environment_secret"];
         assert_eq!(select("posix/mem,posix/cpu").unwrap(), posix);
         assert_eq!(select("filesystem/posix,process").unwrap(), posix);
-        let cgroups = ["filesystem/posix", "cgroups/cpu", "cgroups/mem", "environment_secret"];
+        let cgroups =
+            ["filesystem/posix", "cgroups/cpu", "cgroups/mem", "network/cni", "environment_secret"];
         assert_eq!(select("cgroups").unwrap(), cgroups);
         assert_eq!(
             select("posix/disk").unwrap(),
-            ["filesystem/posix", "disk/du", "environment_secret"]
+            ["filesystem/posix", "disk/du", "network/cni", "environment_secret"]
         );
     }
 
@@ -214,7 +217,8 @@ mod tests {
     fn isolation_all_cgroups_are_those_that_the_kernel_offers() {
         let names = select("cgroups/all").unwrap();
         let expanded = expand(&names, &["cgroups/mem", "cgroups/cpu"]);
-        let all = ["filesystem/posix", "cgroups/cpu", "cgroups/mem", "environment_secret"];
+        let all =
+            ["filesystem/posix", "cgroups/cpu", "cgroups/mem", "network/cni", "environment_secret"];
         assert_eq!(expanded, all);
     }
 
@@ -226,6 +230,7 @@ mod tests {
             "volume/sandbox_path",
             "volume/host_path",
             "volume/image",
+            "network/cni",
             "environment_secret",
         ];
         assert_eq!(names, all);

@@ -19,6 +19,7 @@ use crate::linux::devices::Devices;
 use crate::linux::nnp::NoNewPrivileges;
 use crate::linux::seccomp::Seccomp;
 use crate::namespaces::{ipc::IpcNamespace, pid::PidNamespace};
+use crate::network::cni::Cni;
 use crate::network::ports::Ports;
 use crate::options::Options;
 use crate::posix_cpu::PosixCpu;
@@ -115,6 +116,7 @@ impl Starter<'_> {
             FilesystemLinux::NAME => {
                 Ok(front::start(node, FilesystemLinux::new(options).map_err(told)?))
             }
+            Cni::NAME => Ok(front::start(node, Cni::new(options).map_err(told)?)),
             Ports::NAME => Ok(front::start(node, Ports::new(options).map_err(told)?)),
             DiskDu::NAME => Ok(front::start(node, DiskDu::new(options))),
             EnvironmentSecret::NAME => self.prepared(EnvironmentSecret),

@@ -14,12 +14,12 @@ use futures::future::BoxFuture;
 use isolators::cgroups::Hierarchies;
 use isolators::{
     Allocation, ContainerSetup, Isolator, LaunchInfo, Limitation, Options, Recovered, launch,
-    merge_statistics,
+    merge_statistics, merge_status,
 };
 use libprocess::Node;
 use libprocess::real::{Config, start};
 use protos::ids::ContainerId;
-use protos::mesos::ResourceStatistics;
+use protos::mesos::{ContainerStatus, ResourceStatistics};
 
 const LIMIT: Duration = Duration::from_secs(60);
 
@@ -50,6 +50,18 @@ impl Shell {
     pub(crate) fn held_on_first_cpu(script: &str) -> Self {
         let script = format!("read go; {script}");
         Self::spawn(Command::new("taskset").args(["-c", "0", "sh", "-c", &script]))
+    }
+
+    /// In namespaces of its own, by options of `unshare`.
+    pub(crate) fn unshared(options: &[&str], script: &str) -> Self {
+        let script = format!("read go; {script}");
+        let shell = Self::spawn(Command::new("unshare").args(options).args(["sh", "-c", &script]));
+        // It changes its namespaces before it becomes the shell.
+        let comm = format!("/proc/{}/comm", shell.pid());
+        while std::fs::read_to_string(&comm).unwrap().trim() != "sh" {
+            std::thread::yield_now();
+        }
+        shell
     }
 
     fn spawn(command: &mut Command) -> Self {
@@ -135,12 +147,49 @@ impl Host {
         (id, info)
     }
 
+    /// Why a container is not prepared.
+    pub(crate) async fn refuses(&self, setup: &ContainerSetup) -> String {
+        let id = ContainerId::new(libprocess::Uuid::new_v4().to_string());
+        let setup = Arc::new(setup.clone());
+        for isolator in &self.isolators {
+            if let Err(error) = isolator.prepare(&id, setup.clone()).await {
+                return error.to_string();
+            }
+        }
+        panic!("it is prepared");
+    }
+
+    pub(crate) async fn isolate(&self, id: &ContainerId, task: &Shell) {
+        for isolator in &self.isolators {
+            isolator.isolate(id, task.pid()).await.unwrap();
+        }
+    }
+
+    pub(crate) async fn isolate_fails(&self, id: &ContainerId, task: &Shell) -> String {
+        for isolator in &self.isolators {
+            if let Err(error) = isolator.isolate(id, task.pid()).await {
+                return error.to_string();
+            }
+        }
+        panic!("it is isolated");
+    }
+
+    pub(crate) async fn status(&self, id: &ContainerId) -> ContainerStatus {
+        let mut all = ContainerStatus::default();
+        for isolator in &self.isolators {
+            merge_status(&mut all, &isolator.status(id).await.unwrap());
+        }
+        all
+    }
+
+    pub(crate) async fn recover_nothing(&self) {
+        assert_eq!(self.recover_all(Vec::new()).await, Vec::<String>::new());
+    }
+
     /// Prepares a container and isolates its first process.
     pub(crate) async fn container(&self, setup: &ContainerSetup, task: &Shell) -> ContainerId {
         let (id, _) = self.prepare(setup).await;
-        for isolator in &self.isolators {
-            isolator.isolate(&id, task.pid()).await.unwrap();
-        }
+        self.isolate(&id, task).await;
         id
     }
 
