@@ -15,7 +15,9 @@
 //! 5. `working_directory`
 //! 6. `user`, with capabilities kept: `bounding_capabilities`, then `effective_capabilities`, which
 //!    are also made ambient so that they survive exec
-//! 7. `no_new_privileges`, then `seccomp_profile`
+//! 7. `no_new_privileges`, then `seccomp_profile`, by [`compile`](crate::linux::filter::compile) and
+//!    [`install`](crate::linux::filter::install). Without `no_new_privileges` the filter comes before
+//!    step 6, as only root may install it then
 //! 8. `environment` over that of the executor, and exec
 
 use protos::mesos;

@@ -10,6 +10,7 @@
 //! # Map
 //! - [`Isolator`]: the contract; [`front`]: answers it with an actor
 //! - [`setup`]: what isolators are told; [`launch`]: what they ask a launcher to do inside
+//! - [`limits`]: what tasks' limits add up to; [`limitation`]: how a limit ends a container
 //! - [`options`]: the slave's flags that concern isolators
 //! - [`posix_cpu`], [`posix_mem`], [`disk_du`]: measure a container; [`posix_rlimits`] limits it
 //! - [`cgroups`]: control groups, versions 1 and 2, and what isolates by them
@@ -35,6 +36,7 @@ pub mod filesystem;
 pub mod front;
 pub mod launch;
 pub mod limitation;
+pub mod limits;
 pub mod linux;
 pub mod namespaces;
 pub mod network;

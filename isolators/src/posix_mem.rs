@@ -9,12 +9,20 @@ use protos::mesos::ResourceStatistics;
 use crate::front::{Containers, IsolatorProcess, Later, now};
 use crate::launch::LaunchInfo;
 use crate::setup::{ContainerSetup, Recovered};
-use crate::tree;
+use crate::tree::Shared;
 
 /// The isolator's actor.
 #[derive(Default)]
 pub struct PosixMem {
+    processes: Shared,
     containers: Containers,
+}
+
+impl PosixMem {
+    /// Measures by a table of processes that others may share.
+    pub fn new(processes: Shared) -> Self {
+        Self { processes, containers: Containers::default() }
+    }
 }
 
 impl Process for PosixMem {
@@ -49,7 +57,8 @@ impl IsolatorProcess for PosixMem {
         cx: &mut Ctx<Self>,
     ) -> Result<ResourceStatistics, String> {
         let pid = self.containers.pid(container)?;
-        let pages: u64 = tree::members(pid).iter().map(|stat| stat.rss).sum();
+        let table = self.processes.table(cx.now());
+        let pages: u64 = table.members(pid).iter().map(|stat| stat.rss).sum();
         let bytes = pages * procfs::page_size();
         Ok(ResourceStatistics {
             timestamp: cx.now().as_secs_f64(),

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use libprocess::Node;
 
-use crate::Isolator;
 use crate::cgroups::plain::{Cpuset, Hugetlb, NetPrio, Pids};
 use crate::cgroups::{
     CgroupIsolator, Controller, Hierarchies, blkio::Blkio, cpu::Cpu, devices as cgroup_devices,
@@ -31,6 +30,7 @@ use crate::volume::host_path::HostPath;
 use crate::volume::image::ImageVolumes;
 use crate::volume::sandbox_path::SandboxPath;
 use crate::volume::secret::SecretVolumes;
+use crate::{Isolator, tree};
 
 type Started = Result<Arc<dyn Isolator>, SelectError>;
 
@@ -40,7 +40,8 @@ type Started = Result<Arc<dyn Isolator>, SelectError>;
 /// When the flag `isolation` cannot be served, or an isolator lacks something.
 pub fn start(node: &Node, options: &Options) -> Result<Vec<Arc<dyn Isolator>>, SelectError> {
     let mut names = select::select(&options.isolation)?;
-    let mut starter = Starter { node, options, hierarchies: None };
+    let mut starter =
+        Starter { node, options, hierarchies: None, processes: tree::Shared::default() };
     if names.contains(&ALL) {
         let all = starter.all()?;
         names = select::expand(&names, &all);
@@ -55,6 +56,7 @@ struct Starter<'a> {
     node: &'a Node,
     options: &'a Options,
     hierarchies: Option<Hierarchies>,
+    processes: tree::Shared,
 }
 
 fn unusable(isolator: &str, reason: impl ToString) -> SelectError {
@@ -108,8 +110,8 @@ impl Starter<'_> {
         let (node, options) = (self.node, self.options);
         let told = |reason: String| unusable(name, reason);
         match name {
-            PosixCpu::NAME => Ok(front::start(node, PosixCpu::default())),
-            PosixMem::NAME => Ok(front::start(node, PosixMem::default())),
+            PosixCpu::NAME => Ok(front::start(node, PosixCpu::new(self.processes.clone()))),
+            PosixMem::NAME => Ok(front::start(node, PosixMem::new(self.processes.clone()))),
             PosixRlimits::NAME => self.prepared(PosixRlimits),
             FilesystemPosix::NAME => Ok(front::start(node, FilesystemPosix::new(options))),
             FilesystemShared::NAME => self.prepared(FilesystemShared),

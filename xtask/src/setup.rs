@@ -4,7 +4,7 @@ use crate::shell::{self, Failure, Outcome};
 
 /// Debian's packages: a foreign scheduler is built with Go; the fetcher's tests pack archives;
 /// containers join networks.
-const PACKAGES: [&str; 9] = [
+const PACKAGES: [&str; 10] = [
     "golang-go",
     "golang-github-mesos-mesos-go-dev",
     "curl",
@@ -14,6 +14,7 @@ const PACKAGES: [&str; 9] = [
     "xz-utils",
     "containernetworking-plugins",
     "iproute2",
+    "linux-perf",
 ];
 
 /// Parts of the toolchain that a minimal installation lacks.

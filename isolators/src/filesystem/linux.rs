@@ -31,6 +31,8 @@ struct Container {
 pub struct FilesystemLinux {
     work_dir: PathBuf,
     sandbox_directory: PathBuf,
+    /// Where read-only mounts are made.
+    stage: PathBuf,
     containers: BTreeMap<ContainerId, Container>,
 }
 
@@ -46,7 +48,8 @@ impl FilesystemLinux {
             |error| format!("cannot make '{}' a shared mount: {error}", work_dir.display()),
         )?;
         let sandbox_directory = options.sandbox_directory.clone();
-        Ok(Self { work_dir, sandbox_directory, containers: BTreeMap::new() })
+        let stage = options.runtime_dir.join("isolators/filesystem/linux/stage");
+        Ok(Self { work_dir, sandbox_directory, stage, containers: BTreeMap::new() })
     }
 
     /// What the launcher mounts inside.
@@ -117,8 +120,11 @@ impl FilesystemLinux {
         for (path, source, resource, volume) in added {
             make_volume(&source, &resource, &setup)?;
             let target = inside(&setup.directory, &path)?;
-            mounts::bind(&source, &target, !is_writable(&volume))
-                .map_err(|error| format!("cannot mount '{}': {error}", target.display()))?;
+            let shown = match is_writable(&volume) {
+                true => mounts::bind(&source, &target),
+                false => mounts::bind_read_only(&source, &target, &self.stage),
+            };
+            shown.map_err(|error| format!("cannot mount '{}': {error}", target.display()))?;
             if let Some(container) = self.containers.get_mut(id) {
                 container.mounted.insert(path, source);
             }
@@ -239,6 +245,7 @@ mod tests {
         FilesystemLinux {
             work_dir: "/work".into(),
             sandbox_directory: "/mnt/mesos/sandbox".into(),
+            stage: "/stage".into(),
             containers: BTreeMap::new(),
         }
     }

@@ -12,19 +12,31 @@ fn table() -> io::Result<Vec<MountInfo>> {
     table.map(|table| table.into_iter().collect()).map_err(io::Error::other)
 }
 
-/// Shows a directory or file in another place.
+/// Shows a directory in another place.
 ///
 /// # Errors
 /// When the kernel refuses.
-pub fn bind(source: &Path, target: &Path, is_read_only: bool) -> io::Result<()> {
+pub fn bind(source: &Path, target: &Path) -> io::Result<()> {
     let none: Option<&Path> = None;
-    let flags = MsFlags::MS_BIND | MsFlags::MS_REC;
-    mount(Some(source), target, none, flags, none)?;
-    if is_read_only {
-        let flags = MsFlags::MS_BIND | MsFlags::MS_REMOUNT | MsFlags::MS_RDONLY;
-        mount(none, target, none, flags, none)?;
-    }
-    Ok(())
+    Ok(mount(Some(source), target, none, MsFlags::MS_BIND | MsFlags::MS_REC, none)?)
+}
+
+/// Shows a directory in another place, where it cannot be written to. Other namespaces get a copy of
+/// a mount as it is when it is made, so it is made read-only elsewhere (`stage`, which is made if
+/// need be) and shown from there.
+///
+/// # Errors
+/// When the kernel refuses.
+pub fn bind_read_only(source: &Path, target: &Path, stage: &Path) -> io::Result<()> {
+    std::fs::create_dir_all(stage)?;
+    bind(source, stage)?;
+    let none: Option<&Path> = None;
+    let flags = MsFlags::MS_BIND | MsFlags::MS_REMOUNT | MsFlags::MS_RDONLY;
+    let shown = mount(none, stage, none, flags, none)
+        .map_err(io::Error::from)
+        .and_then(|()| bind(stage, target));
+    detach(stage)?;
+    shown
 }
 
 /// Makes a directory a mount of its own whose later mounts are seen in namespaces that were copied

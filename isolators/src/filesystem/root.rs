@@ -44,7 +44,8 @@ pub fn fill(info: &mut LaunchInfo, rootfs: &Path) {
     info.rootfs = Some(root.clone());
     info.mounts.push(launch::bind(root.clone(), root.clone(), true));
     info.mounts.push(launch::filesystem("proc", at("/proc"), locked, None));
-    for path in READ_ONLY {
+    // Kernels differ in what they have; what is not there cannot be bound.
+    for path in READ_ONLY.into_iter().filter(|path| Path::new(path).exists()) {
         info.mounts.push(launch::bind(at(path), at(path), true));
         info.mounts.push(launch::read_only(at(path)));
     }

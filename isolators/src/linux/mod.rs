@@ -2,5 +2,7 @@
 
 pub mod capabilities;
 pub mod devices;
+pub mod filter;
 pub mod nnp;
 pub mod seccomp;
+pub mod syscalls;

@@ -17,7 +17,7 @@ use crate::front::{IsolatorProcess, Later, Limited, now};
 use crate::launch::{LaunchInfo, Limitation};
 use crate::options::Options;
 use crate::setup::{self, Allocation, ContainerSetup, Recovered};
-use crate::tree;
+use crate::tree::Table;
 
 struct Container {
     pid: Option<u32>,
@@ -89,8 +89,9 @@ impl Ports {
         match members {
             Some(members) if !members.is_empty() => members,
             _ => {
-                let tree = tree::members(pid);
-                tree.iter().filter_map(|stat| u32::try_from(stat.pid).ok()).collect()
+                let table = Table::read();
+                let members = table.members(pid);
+                members.iter().filter_map(|stat| u32::try_from(stat.pid).ok()).collect()
             }
         }
     }

@@ -160,9 +160,18 @@ impl Host {
     }
 
     pub(crate) async fn isolate(&self, id: &ContainerId, task: &Shell) {
+        self.isolate_pid(id, task.pid()).await;
+    }
+
+    pub(crate) async fn isolate_pid(&self, id: &ContainerId, pid: u32) {
         for isolator in &self.isolators {
-            isolator.isolate(id, task.pid()).await.unwrap();
+            isolator.isolate(id, pid).await.unwrap();
         }
+    }
+
+    /// Removes the root of a controller that is mounted in a directory of the test.
+    pub(crate) fn remove_root(&self, hierarchy: &std::path::Path, controller: &str) {
+        std::fs::remove_dir(hierarchy.join(controller).join(self.root())).unwrap();
     }
 
     pub(crate) async fn isolate_fails(&self, id: &ContainerId, task: &Shell) -> String {
