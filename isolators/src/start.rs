@@ -98,6 +98,7 @@ impl Starter<'_> {
             found.ensure(needed, &hierarchy).map_err(|error| unusable(name, error))?;
         }
         let found = Arc::new(found.clone());
+        found.move_agent(std::process::id()).map_err(|error| unusable(name, error))?;
         let isolator = CgroupIsolator::new(controller, found, self.options.cgroups_destroy_timeout);
         Ok(front::start(self.node, isolator.map_err(|error| unusable(name, error))?))
     }

@@ -114,3 +114,37 @@ fn net_cls_v2_does_not_exist() {
     let net_cls = NetCls::new(&Options::default()).unwrap();
     assert!(CgroupIsolator::new(net_cls, root.1.clone(), Duration::ZERO).is_err());
 }
+
+/// Enables what a test needs, and disables it again.
+struct Enabled(PathBuf, &'static str);
+
+impl Drop for Enabled {
+    fn drop(&mut self) {
+        let _ = std::fs::write(self.0.join("cgroup.subtree_control"), format!("-{}", self.1));
+    }
+}
+
+#[test]
+fn controller_v2_is_enabled_on_the_way_where_the_host_leaves_one() {
+    run(async {
+        let point = unified("").mount_point("").unwrap().to_owned();
+        let offered = std::fs::read_to_string(point.join("cgroup.controllers")).unwrap();
+        // Where all controllers are in version 1 hierarchies, what needs none is left.
+        let found = ["hugetlb", "pids"].into_iter().find(|it| offered.contains(it));
+        let controller = found.unwrap_or_default();
+        let _enabled = Enabled(point, controller);
+        let root = Root::new();
+        let group = root.1.group(&ContainerId::new("c"));
+        group.create(controller).unwrap();
+        let controllers = group.read("", "cgroup.controllers").unwrap();
+        assert!(controllers.contains(controller), "{controllers}");
+        let task = Shell::held("sleep 1000");
+        group.assign(controller, task.pid()).unwrap();
+        let limit = Duration::from_secs(30);
+        let name = controller.to_owned();
+        until("it is destroyed", killer::destroy(node().await, group.clone(), name, limit))
+            .await
+            .unwrap();
+        assert!(!group.exists(""));
+    });
+}

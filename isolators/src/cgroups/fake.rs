@@ -12,6 +12,7 @@ use super::{Group, Hierarchies};
 pub(crate) struct Fake {
     _directory: TempDir,
     path: PathBuf,
+    hierarchies: Arc<Hierarchies>,
     pub(crate) group: Group,
 }
 
@@ -45,7 +46,12 @@ impl Fake {
             std::fs::write(at.join(file), text).unwrap();
         }
         let path = directory.path().to_owned();
-        Self { _directory: directory, path, group }
+        Self { _directory: directory, path, hierarchies, group }
+    }
+
+    /// The hierarchies that it stands for.
+    pub(crate) fn hierarchies(&self) -> &Arc<Hierarchies> {
+        &self.hierarchies
     }
 
     /// The tree's root.

@@ -256,3 +256,69 @@ pub fn table(text: &str) -> BTreeMap<String, u64> {
     };
     text.lines().filter_map(entry).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use protos::ids::ContainerId;
+
+    use super::*;
+    use crate::cgroups::fake::Fake;
+
+    #[test]
+    fn group_v2_enables_controllers_on_the_way_and_has_a_leaf() {
+        let fake = Fake::unified(&[("cgroup.subtree_control", "")]);
+        for at in ["", "mesos", "mesos/c/mesos"] {
+            fs::create_dir_all(fake.path().join(at)).unwrap();
+            fs::write(fake.path().join(at).join("cgroup.subtree_control"), "").unwrap();
+        }
+        let nested = fake.hierarchies().group(&ContainerId::new("c.n"));
+        nested.create("memory").unwrap();
+        for at in ["", "mesos", "mesos/c", "mesos/c/mesos"] {
+            let control = fake.path().join(at).join("cgroup.subtree_control");
+            assert_eq!(fs::read_to_string(control).unwrap(), "+memory", "{at}");
+        }
+        assert!(fake.path().join("mesos/c/mesos/n/leaf").is_dir());
+        // What version 2 has anyway is not enabled.
+        fs::write(fake.path().join("cgroup.subtree_control"), "").unwrap();
+        nested.create("devices").unwrap();
+        assert_eq!(fs::read_to_string(fake.path().join("cgroup.subtree_control")).unwrap(), "");
+    }
+
+    #[test]
+    fn group_v1_cpuset_takes_what_its_parent_has() {
+        let fake =
+            Fake::separate(&[("cpuset", "cpuset.cpus", "\n"), ("cpuset", "cpuset.mems", "1")]);
+        let above = fake.path().join("cpuset/mesos");
+        fs::write(above.join("cpuset.cpus"), "0-3\n").unwrap();
+        fs::write(above.join("cpuset.mems"), "0\n").unwrap();
+        fake.group.create("cpuset").unwrap();
+        assert_eq!(fake.text("cpuset", "cpuset.cpus"), "0-3");
+        assert_eq!(fake.text("cpuset", "cpuset.mems"), "1");
+    }
+
+    #[test]
+    fn group_members_are_those_of_all_levels() {
+        let fake = Fake::unified(&[("cgroup.procs", "")]);
+        let leaf = fake.path().join("mesos/c/leaf");
+        fs::create_dir_all(&leaf).unwrap();
+        fs::write(leaf.join("cgroup.procs"), "12\n34\n").unwrap();
+        assert_eq!(fake.group.processes(""), [12, 34]);
+        assert!(fake.hierarchies().group(&ContainerId::new("gone")).processes("").is_empty());
+    }
+
+    #[test]
+    fn group_control_files_that_are_missing_or_strange_are_told() {
+        let fake = Fake::separate(&[("cpu", "cpu.shares", "many")]);
+        let missing = fake.group.write("cpu", "cpu.none", "1").unwrap_err().to_string();
+        assert!(missing.contains("cpu.none") && missing.contains("'1'"), "{missing}");
+        let strange = fake.group.number::<u64>("cpu", "cpu.shares").unwrap_err().to_string();
+        assert!(strange.contains("'many'"), "{strange}");
+        assert!(fake.group.directory("memory").is_err());
+    }
+
+    #[test]
+    fn group_tables_leave_out_other_lines() {
+        let found = table("user 5\nnonsense\nsystem x\n");
+        assert_eq!(found, BTreeMap::from([("user".to_owned(), 5)]));
+    }
+}

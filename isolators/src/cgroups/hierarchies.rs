@@ -141,9 +141,18 @@ impl Hierarchies {
         Group::new(self.clone(), &format!("{}/{nested}", self.root))
     }
 
-    /// The cgroup that version 2 keeps the slave itself in.
-    pub fn agent(self: &Arc<Self>) -> Group {
-        Group::new(self.clone(), &format!("{}/agent", self.root))
+    /// Moves the slave itself into the cgroup that version 2 keeps it in: inner ones, such as the
+    /// one above its containers', have no processes. Nothing on version 1.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn move_agent(self: &Arc<Self>, pid: u32) -> Result<(), CgroupError> {
+        if self.version == Version::V1 {
+            return Ok(());
+        }
+        let agent = Group::new(self.clone(), &format!("{}/agent", self.root));
+        agent.create("")?;
+        agent.assign("", pid)
     }
 
     /// Containers that have a cgroup in a controller's hierarchy, nested ones not counted.

@@ -309,6 +309,9 @@ impl IsolatorProcess for Cni {
     }
 
     fn recovered(&mut self, cx: &mut Ctx<Self>) {
+        if self.directories.is_none() {
+            return;
+        }
         let Ok(entries) = std::fs::read_dir(&self.root) else { return };
         for entry in entries.filter_map(Result::ok) {
             let Ok(name) = entry.file_name().into_string() else { continue };
