@@ -11,7 +11,7 @@
 //! - [`Isolator`]: the contract; [`front`]: answers it with an actor
 //! - [`setup`]: what isolators are told; [`launch`]: what they ask a launcher to do inside
 //! - [`limits`]: what tasks' limits add up to; [`limitation`]: how a limit ends a container
-//! - [`options`]: the slave's flags that concern isolators
+//! - [`options`]: what isolators are told once; [`flags`]: the slave's flags that say it
 //! - [`posix_cpu`], [`posix_mem`], [`disk_du`]: measure a container; [`posix_rlimits`] limits it
 //! - [`cgroups`]: control groups, versions 1 and 2, and what isolates by them
 //! - [`filesystem`], [`volume`]: what files it sees; [`namespaces`], [`mod@linux`]: what else it sees
@@ -33,6 +33,7 @@ pub mod cgroups;
 pub mod disk_du;
 pub mod environment_secret;
 pub mod filesystem;
+pub mod flags;
 pub mod front;
 pub mod launch;
 pub mod limitation;
@@ -59,6 +60,7 @@ use prost::Message;
 use protos::ids::ContainerId;
 use protos::mesos::{ContainerStatus, ResourceStatistics};
 
+pub use flags::Flags;
 pub use launch::{LaunchInfo, Limitation};
 pub use options::Options;
 pub use setup::{Allocation, ContainerSetup, Limits, Recovered};
