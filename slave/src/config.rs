@@ -8,6 +8,8 @@ use std::time::Duration;
 use protos::mesos;
 use protos::resources::Resources;
 
+use crate::recovery::ReconfigurationPolicy;
+
 /// Called once when the slave must end: the exit code and why.
 pub type ExitCallback = Arc<dyn Fn(i32, String) + Send + Sync>;
 
@@ -18,6 +20,15 @@ pub struct Helpers {
     pub executor: Vec<String>,
     /// `mesos-fetcher`.
     pub fetcher: Vec<String>,
+}
+
+/// What happens to executors of an earlier run of the slave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Recover {
+    /// They are asked to come back.
+    Reconnect,
+    /// They are shut down, and the slave ends.
+    Cleanup,
 }
 
 /// Everything a slave must be told.
@@ -41,6 +52,17 @@ pub struct Config {
     pub executor_shutdown_grace: Duration,
     /// Executors of checkpointing frameworks wait so long for the slave (flag `recovery_timeout`).
     pub recovery_timeout: Duration,
+    /// What happens to executors of an earlier run (flag `recover`).
+    pub recover: Recover,
+    /// End when a checkpoint cannot be read, rather than go on without it (flag `strict`).
+    pub strict: bool,
+    /// What may differ from the earlier run (flag `reconfiguration_policy`).
+    pub reconfiguration_policy: ReconfigurationPolicy,
+    /// Executors of an earlier run must come back within (flag `executor_reregistration_timeout`).
+    pub executor_reregistration_timeout: Duration,
+    /// How often they are asked meanwhile; once when absent (flag
+    /// `executor_reregistration_retry_interval`).
+    pub executor_reregistration_retry: Option<Duration>,
     /// Run executors as their user rather than as the slave's (flag `switch_user`).
     pub switch_user: bool,
     /// Executors' environment (flag `executor_environment_variables`); the path only when absent.
@@ -77,6 +99,11 @@ impl Default for Config {
             executor_registration_timeout: Duration::from_secs(60),
             executor_shutdown_grace: Duration::from_secs(5),
             recovery_timeout: Duration::from_secs(900),
+            recover: Recover::Reconnect,
+            strict: true,
+            reconfiguration_policy: ReconfigurationPolicy::Equal,
+            executor_reregistration_timeout: Duration::from_secs(2),
+            executor_reregistration_retry: None,
             switch_user: true,
             executor_environment: None,
             max_completed_executors: 150,

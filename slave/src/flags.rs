@@ -10,7 +10,7 @@ use libprocess::flags::Logging;
 use protos::duration;
 
 use crate::detection::{self, Host};
-use crate::{Config, Helpers};
+use crate::{Config, Helpers, Recover};
 
 /// Flags of the slave. Durations are written like `15secs`.
 #[derive(Parser, Debug, Clone)]
@@ -92,16 +92,21 @@ pub struct Flags {
     /// Time that executors of checkpointing frameworks wait for a slave that is gone
     #[arg(long, help_heading = "Containers", default_value = "15mins", value_parser = duration::parse)]
     pub recovery_timeout: Duration,
-    /// What happens to executors of an earlier run: reconnect
-    #[arg(long, help_heading = "Recovery", default_value = "reconnect", value_parser = ["reconnect"])]
+    /// What happens to executors of an earlier run: reconnect, or cleanup (they are shut down, and
+    /// the slave ends)
+    #[arg(long, help_heading = "Recovery", default_value = "reconnect", value_parser = ["reconnect", "cleanup"])]
     pub recover: String,
     /// End when a checkpoint cannot be read, rather than go on without it
     #[arg(long, help_heading = "Recovery", default_value_t = true, action = clap::ArgAction::Set)]
     pub strict: bool,
-    /// What may differ from the slave's earlier run for it to keep its id: equal (nothing)
-    #[arg(long, help_heading = "Recovery", default_value = "equal", value_parser = ["equal"])]
+    /// What may differ from the slave's earlier run for it to keep its id: equal (nothing), or
+    /// additive (resources may grow, attributes may be added)
+    #[arg(long, help_heading = "Recovery", default_value = "equal", value_parser = ["equal", "additive"])]
     pub reconfiguration_policy: String,
-    /// Time that executors of an earlier run have to come back, at most 15secs; none do yet
+    /// How often executors of an earlier run are asked to come back; once when absent
+    #[arg(long, help_heading = "Recovery", value_parser = duration::parse)]
+    pub executor_reregistration_retry_interval: Option<Duration>,
+    /// Time that executors of an earlier run have to come back, at most 15secs
     #[arg(long, help_heading = "Recovery", default_value = "2secs", value_parser = reregistration)]
     pub executor_reregistration_timeout: Duration,
     /// Age at which sandboxes are removed; none are yet
@@ -166,6 +171,17 @@ impl Flags {
             executor_registration_timeout: self.executor_registration_timeout,
             executor_shutdown_grace: self.executor_shutdown_grace_period,
             recovery_timeout: self.recovery_timeout,
+            recover: match self.recover.as_str() {
+                "cleanup" => Recover::Cleanup,
+                _ => Recover::Reconnect,
+            },
+            strict: self.strict,
+            reconfiguration_policy: self
+                .reconfiguration_policy
+                .parse()
+                .map_err(|error| format!("flag 'reconfiguration_policy': {error}"))?,
+            executor_reregistration_timeout: self.executor_reregistration_timeout,
+            executor_reregistration_retry: self.executor_reregistration_retry_interval,
             switch_user: self.switch_user,
             executor_environment: self.executor_environment_variables.clone().map(|e| e.0),
             max_completed_executors: self.max_completed_executors_per_framework,
@@ -211,7 +227,7 @@ mod tests {
             "--resources=cpus",
             "--attributes=rack",
             "--launcher=linux",
-            "--recover=cleanup",
+            "--recover=nonsense",
             "--executor_reregistration_timeout=16secs",
             "--executor_environment_variables=nonsense",
         ] {

@@ -25,6 +25,11 @@ pub fn runs(
     executor_dir(&work_dir.join("slaves").join(slave.as_str()), framework, executor).join("runs")
 }
 
+/// The boot of the host that the slave last ran in.
+pub fn boot_id(work_dir: &Path) -> PathBuf {
+    work_dir.join("meta/boot_id")
+}
+
 /// Where slaves' checkpoints lie.
 pub fn meta_slaves(work_dir: &Path) -> PathBuf {
     work_dir.join("meta/slaves")

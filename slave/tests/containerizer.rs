@@ -16,7 +16,7 @@ use libprocess::real::{Config, run, start};
 use protos::ids::ContainerId;
 use protos::mesos::{self, command_info::Uri};
 use slave::containerizer::{
-    self, ContainerConfig, ContainerError, Containerizer, ContainerizerOptions,
+    self, ContainerConfig, ContainerError, Containerizer, ContainerizerOptions, RecoveredContainer,
 };
 
 /// How long anything may take.
@@ -248,7 +248,9 @@ fn container_of_an_earlier_slave_is_measured_and_destroyed() {
         command.arg("1000").stdout(Stdio::null()).stderr(Stdio::null());
         let mut child = command.spawn().unwrap();
         let id = ContainerId::new("c");
-        host.containerizer.recover(vec![(id.clone(), child.id())]).await.unwrap();
+        let directory = host.sandbox("c");
+        let recovered = RecoveredContainer { id: id.clone(), pid: child.id(), directory };
+        host.containerizer.recover(vec![recovered]).await.unwrap();
         assert!(host.containerizer.usage(&id).await.unwrap().mem_rss_bytes() > 0);
         let over = host.containerizer.wait(&id);
         host.containerizer.destroy(&id).await.unwrap();

@@ -146,9 +146,9 @@ impl Slave {
         let Some(updates) = &self.updates else { return };
         let (f, t) = (framework.clone(), task.clone());
         let done = updates.ask_later(move |manager, cx| manager.acknowledge(f, t, uuid, cx));
-        cx.defer(done, move |slave, done, _| {
+        cx.defer(done, move |slave, done, cx| {
             if let Ok(Ok(Acknowledged::Closed)) = done {
-                updates::closed(&mut slave.state, &framework, &task);
+                slave.decide(cx, |state, fx| updates::closed(state, &framework, &task, fx));
             }
         });
     }

@@ -4,6 +4,7 @@ mod effects;
 mod launch;
 mod master;
 mod orders;
+mod recover;
 
 use std::sync::Arc;
 
@@ -31,8 +32,10 @@ pub struct Slave {
     files: Option<Handle<Files>>,
     /// Ready when the newest checkpoint is on disk.
     last_write: Shared<BoxFuture<'static, ()>>,
-    /// Why the slave is on its way out, once it is to wait for its executors only.
-    leaving: Option<String>,
+    /// The exit code and why the slave is on its way out, once it is to wait for its executors only.
+    leaving: Option<(i32, String)>,
+    /// The executors of an earlier run are known.
+    taken_over: bool,
 }
 
 /// Starts a slave on a node, under the next `slave(N)`.
@@ -59,6 +62,7 @@ pub fn start(
         files,
         last_write,
         leaving: None,
+        taken_over: false,
     };
     node.spawn_numbered("slave", slave)
 }
@@ -99,7 +103,8 @@ impl Process for Slave {
         self.updates = Some(cx.spawn_numbered("status-update-manager", manager));
         metrics::register(cx);
         let work_dir = self.state.config.work_dir.clone();
-        cx.defer(recover(cx.disk(), work_dir), Self::recovered);
+        let strict = self.state.config.strict;
+        cx.defer(recover(cx.disk(), work_dir, strict), Self::recovered);
     }
 
     fn exited(&mut self, pid: &Pid, cx: &mut Ctx<Self>) {

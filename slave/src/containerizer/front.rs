@@ -8,7 +8,10 @@ use protos::mesos;
 use protos::resources::Resources;
 
 use super::mesos_containerizer::MesosContainerizer;
-use super::{ContainerConfig, ContainerError, ContainerFuture, Containerizer, Termination};
+use super::{
+    ContainerConfig, ContainerError, ContainerFuture, Containerizer, RecoveredContainer,
+    Termination,
+};
 
 /// The front of the actor.
 pub(super) struct Front(pub(super) Handle<MesosContainerizer>);
@@ -89,15 +92,15 @@ impl Containerizer for Front {
         })
     }
 
-    fn recover(&self, known: Vec<(ContainerId, u32)>) -> ContainerFuture<()> {
+    fn recover(&self, known: Vec<RecoveredContainer>) -> ContainerFuture<()> {
         let told = self.0.ask_later(move |this, cx| {
-            for (id, pid) in &known {
-                this.take_over(id.clone(), *pid, cx);
+            for container in &known {
+                this.take_over(container.id.clone(), container.pid, cx);
             }
             let isolators = this.isolators.clone();
             async move {
                 for isolator in isolators {
-                    for (id, pid) in &known {
+                    for RecoveredContainer { id, pid, .. } in &known {
                         // An isolator that fails here measures nothing of that container.
                         let _ = isolator.prepare(id, Resources::new()).await;
                         let _ = isolator.isolate(id, *pid).await;

@@ -38,6 +38,17 @@ pub struct ContainerConfig {
     pub pid_checkpoint: Option<PathBuf>,
 }
 
+/// A container that an earlier slave started and that may still run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecoveredContainer {
+    /// Which container.
+    pub id: ContainerId,
+    /// Its first process, as it was written down before the command ran.
+    pub pid: u32,
+    /// The sandbox.
+    pub directory: PathBuf,
+}
+
 /// How a container ended.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Termination {
@@ -100,7 +111,7 @@ pub trait Containerizer: Send + Sync {
     fn wait(&self, id: &ContainerId) -> BoxFuture<'static, Option<Termination>>;
     /// Kills everything in the container; ready when it is gone.
     fn destroy(&self, id: &ContainerId) -> ContainerFuture<()>;
-    /// Takes over containers that an earlier slave started: container id and first process. What
-    /// else of that slave is found on the host is destroyed.
-    fn recover(&self, known: Vec<(ContainerId, u32)>) -> ContainerFuture<()>;
+    /// Takes over containers that an earlier slave started. What else of that slave is found on the
+    /// host is destroyed. A container whose process is gone is taken over too, and ends at once.
+    fn recover(&self, known: Vec<RecoveredContainer>) -> ContainerFuture<()>;
 }

@@ -5,13 +5,15 @@ mod framework;
 
 use std::collections::{BTreeMap, VecDeque};
 
+use bytes::Bytes;
 use libprocess::{Pid, Time};
 use protos::ids::{ExecutorId, FrameworkId, SlaveId, TaskId};
 use protos::mesos;
 
-use crate::Config;
+use crate::effects::{Effect, Effects};
+use crate::{Config, paths};
 
-pub(crate) use executor::{Cause, Executor, ExecutorState};
+pub(crate) use executor::{Cause, Executor, ExecutorState, note_status};
 pub(crate) use framework::Framework;
 
 /// Completed frameworks kept for display.
@@ -81,6 +83,23 @@ impl State {
     ) -> Option<&mut Executor> {
         let framework = self.frameworks.get_mut(framework)?;
         framework.executors.values_mut().find(|executor| executor.has(task))
+    }
+
+    /// Closes the books of an executor that is over and has told everything; `fx` marks its run as
+    /// over, so that no later slave looks for it.
+    pub(crate) fn complete(&mut self, id: &FrameworkId, executor: &ExecutorId, fx: &mut Effects) {
+        let (keep, slave) = (self.config.max_completed_executors, self.id());
+        let Some(framework) = self.frameworks.get_mut(id) else { return };
+        let Some(container) = framework.executors.get(executor).map(|it| it.container.clone())
+        else {
+            return;
+        };
+        if framework.checkpoints() {
+            let run = paths::meta_run(&self.config.work_dir, &slave, id, executor, &container);
+            fx.push(Effect::Write(paths::sentinel(&run), Bytes::new()));
+        }
+        framework.complete(executor, keep);
+        self.forget_if_idle(id);
     }
 
     /// Drops a framework that has nothing left, and remembers it.
