@@ -8,6 +8,7 @@ use std::time::Duration;
 use protos::mesos;
 use protos::resources::Resources;
 
+use crate::gc::Limits;
 use crate::recovery::ReconfigurationPolicy;
 
 /// Called once when the slave must end: the exit code and why.
@@ -69,6 +70,12 @@ pub struct Config {
     pub executor_environment: Option<BTreeMap<String, String>>,
     /// Finished executors kept for each framework.
     pub max_completed_executors: usize,
+    /// Age at which what is over is removed (flag `gc_delay`).
+    pub gc_delay: Duration,
+    /// Share of the disk that is to stay free, from 0 to 1 (flag `gc_disk_headroom`).
+    pub gc_disk_headroom: f64,
+    /// Between two looks at the disk (flag `disk_watch_interval`).
+    pub disk_watch_interval: Duration,
     /// The programs that the slave starts.
     pub helpers: Helpers,
     /// Effective flags, as `/flags` shows them.
@@ -107,12 +114,26 @@ impl Default for Config {
             switch_user: true,
             executor_environment: None,
             max_completed_executors: 150,
+            gc_delay: Duration::from_secs(7 * 24 * 3600),
+            gc_disk_headroom: 0.1,
+            disk_watch_interval: Duration::from_secs(60),
             helpers: Helpers {
                 executor: vec!["mesos-executor".to_owned()],
                 fetcher: vec!["mesos-fetcher".to_owned()],
             },
             flags: BTreeMap::new(),
             on_exit: Arc::new(|_, _| {}),
+        }
+    }
+}
+
+impl Config {
+    pub(crate) fn gc_limits(&self) -> Limits {
+        Limits {
+            work_dir: self.work_dir.clone(),
+            delay: self.gc_delay,
+            headroom: self.gc_disk_headroom,
+            watch: self.disk_watch_interval,
         }
     }
 }

@@ -109,9 +109,15 @@ pub struct Flags {
     /// Time that executors of an earlier run have to come back, at most 15secs
     #[arg(long, help_heading = "Recovery", default_value = "2secs", value_parser = reregistration)]
     pub executor_reregistration_timeout: Duration,
-    /// Age at which sandboxes are removed; none are yet
+    /// Age at which what is over is removed: sandboxes and checkpoints; sooner when the disk fills
     #[arg(long, help_heading = "Containers", default_value = "1weeks", value_parser = duration::parse)]
     pub gc_delay: Duration,
+    /// Share of the disk that is to stay free, from 0 to 1: as it shrinks, what is over goes sooner
+    #[arg(long, help_heading = "Containers", default_value_t = 0.1, value_parser = share)]
+    pub gc_disk_headroom: f64,
+    /// Time between two looks at the disk
+    #[arg(long, help_heading = "Containers", default_value = "1mins", value_parser = duration::parse)]
+    pub disk_watch_interval: Duration,
     /// Finished executors that are kept for each framework
     #[arg(long, help_heading = "Containers", default_value_t = 150)]
     pub max_completed_executors_per_framework: usize,
@@ -138,6 +144,11 @@ fn reregistration(text: &str) -> Result<Duration, String> {
     let timeout = duration::parse(text).map_err(|error| error.to_string())?;
     let within = timeout <= MAX_REREGISTRATION;
     within.then_some(timeout).ok_or_else(|| "it is above 15secs".to_owned())
+}
+
+fn share(text: &str) -> Result<f64, String> {
+    let share = text.parse::<f64>().map_err(|error| error.to_string())?;
+    (0.0..=1.0).contains(&share).then_some(share).ok_or_else(|| "not from 0 to 1".to_owned())
 }
 
 fn environment(text: &str) -> Result<Environment, String> {
@@ -185,6 +196,9 @@ impl Flags {
             switch_user: self.switch_user,
             executor_environment: self.executor_environment_variables.clone().map(|e| e.0),
             max_completed_executors: self.max_completed_executors_per_framework,
+            gc_delay: self.gc_delay,
+            gc_disk_headroom: self.gc_disk_headroom,
+            disk_watch_interval: self.disk_watch_interval,
             helpers: self.helpers(),
             flags: effective,
             ..Config::default()

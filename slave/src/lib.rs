@@ -15,7 +15,7 @@
 //! - [`status_updates`]: streams of updates, each on disk before it is sent
 //! - [`containerizer`], [`fetcher`], [`executor`]: containers, what goes into them, what runs commands
 //! - [`checkpoint`], [`paths`]: what is on disk, and where
-//! - [`detection`]: what the host has
+//! - [`detection`]: what the host has; [`gc`]: what is over and old goes
 //! - [`flags`], [`Config`]: how a slave is told what to do
 //!
 //! # Example
@@ -36,6 +36,7 @@ mod environment;
 pub mod executor;
 pub mod fetcher;
 pub mod flags;
+pub mod gc;
 mod http;
 mod metrics;
 pub mod paths;

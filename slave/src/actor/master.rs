@@ -143,6 +143,7 @@ impl Slave {
             }
         });
         self.manage(|manager, cx| manager.resume(cx));
+        self.collect_leftovers(cx);
         self.watch_pings(cx);
         if let Some(master) = &self.state.master {
             let message = UpdateSlaveMessage { slave_id: id.wire(), ..Default::default() };

@@ -12,9 +12,10 @@ use coordination::{Detector, Leader};
 use futures::FutureExt;
 use futures::future::{BoxFuture, Shared};
 use libprocess::files::Files;
-use libprocess::{Ctx, Handle, Node, Pid, Process, Routes};
+use libprocess::{Ctx, Handle, Node, Pid, Process, Routes, Time};
 
 use crate::containerizer::Containerizer;
+use crate::gc::GarbageCollector;
 use crate::recovery::recover;
 use crate::registration::Registration;
 use crate::state::State;
@@ -30,12 +31,17 @@ pub struct Slave {
     leader: Option<Leader>,
     updates: Option<Handle<StatusUpdateManager>>,
     files: Option<Handle<Files>>,
+    gc: Option<Handle<GarbageCollector>>,
     /// Ready when the newest checkpoint is on disk.
     last_write: Shared<BoxFuture<'static, ()>>,
     /// The exit code and why the slave is on its way out, once it is to wait for its executors only.
     leaving: Option<(i32, String)>,
     /// The executors of an earlier run are known.
     taken_over: bool,
+    /// What earlier runs left has been looked for.
+    looked_for_leftovers: bool,
+    /// Before that, `/monitor/statistics` is not measured again.
+    pub(crate) next_statistics: Time,
 }
 
 /// Starts a slave on a node, under the next `slave(N)`.
@@ -60,9 +66,12 @@ pub fn start(
         leader,
         updates,
         files,
+        gc: None,
         last_write,
         leaving: None,
         taken_over: false,
+        looked_for_leftovers: false,
+        next_statistics: node.now(),
     };
     node.spawn_numbered("slave", slave)
 }
@@ -101,6 +110,8 @@ impl Process for Slave {
         });
         let manager = StatusUpdateManager::new(forward);
         self.updates = Some(cx.spawn_numbered("status-update-manager", manager));
+        let gc = GarbageCollector::new(self.state.config.gc_limits(), self.files.clone());
+        self.gc = Some(cx.spawn_numbered("agent-garbage-collector", gc));
         metrics::register(cx);
         let work_dir = self.state.config.work_dir.clone();
         let strict = self.state.config.strict;

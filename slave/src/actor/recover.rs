@@ -6,6 +6,7 @@ use libprocess::Ctx;
 use super::Slave;
 use crate::calls::reregister;
 use crate::calls::terminated::End;
+use crate::gc::leftovers;
 use crate::paths;
 use crate::recovery::{Plan, Recovered, is_compatible, rebuild};
 use crate::registration::Standing;
@@ -127,6 +128,22 @@ impl Slave {
         cx.node().metrics().gauge_fn("slave/recovery_time_secs", move || took);
         self.registration.standing = Standing::Disconnected;
         self.detect(cx);
+    }
+
+    /// Has removed in time what earlier slaves left here, once it is known who this one is.
+    pub(super) fn collect_leftovers(&mut self, cx: &mut Ctx<Self>) {
+        if std::mem::replace(&mut self.looked_for_leftovers, true) {
+            return;
+        }
+        let frameworks = self.state.frameworks.values();
+        let executors = frameworks.flat_map(|framework| {
+            framework.executors.values().map(move |executor| {
+                (framework.id.clone(), executor.id.clone(), executor.container.clone())
+            })
+        });
+        let (live, work_dir) = (executors.collect(), self.state.config.work_dir.clone());
+        let found = leftovers(cx.disk(), work_dir, self.state.id(), live);
+        cx.defer(found, |slave, found, cx| slave.collect(found, cx.now()));
     }
 
     /// True once executors of an earlier run are known, so that others are strangers.

@@ -69,7 +69,7 @@ pub(crate) fn shut_down_framework(state: &mut State, id: &FrameworkId, fx: &mut 
             state.complete(id, &executor, fx);
         }
     }
-    state.forget_if_idle(id);
+    state.forget_if_idle(id, fx);
 }
 
 /// The slave itself is to go: all frameworks do.

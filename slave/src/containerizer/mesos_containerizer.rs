@@ -9,6 +9,7 @@ use futures::channel::oneshot;
 use isolators::Isolator;
 use libprocess::subprocess::{Child, Ended, Target};
 use libprocess::{Ctx, Handle, Node, Process, Routes};
+use prost::Message;
 use protos::ids::ContainerId;
 use protos::mesos;
 use protos::resources::Resources;
@@ -306,7 +307,7 @@ impl MesosContainerizer {
                     operation: "measure",
                     reason: error.to_string(),
                 })?;
-                merge(&mut statistics, part);
+                merge(&mut statistics, &part);
             }
             Ok(statistics)
         })
@@ -321,11 +322,12 @@ struct Launch {
     reply: oneshot::Sender<Result<(), ContainerError>>,
 }
 
-/// Adds what one isolator measured.
-fn merge(into: &mut mesos::ResourceStatistics, part: mesos::ResourceStatistics) {
-    into.cpus_user_time_secs = part.cpus_user_time_secs.or(into.cpus_user_time_secs);
-    into.cpus_system_time_secs = part.cpus_system_time_secs.or(into.cpus_system_time_secs);
-    into.mem_rss_bytes = part.mem_rss_bytes.or(into.mem_rss_bytes);
+/// Adds what one isolator measured: every field that it set.
+fn merge(into: &mut mesos::ResourceStatistics, part: &mesos::ResourceStatistics) {
+    let timestamp = into.timestamp;
+    // What was just encoded can be decoded.
+    let _ = into.merge(part.encode_to_vec().as_slice());
+    into.timestamp = timestamp;
 }
 
 impl MesosContainerizer {

@@ -6,6 +6,7 @@ use protos::ids::{ContainerId, ExecutorId, FrameworkId, TaskId};
 
 use super::{FoundExecutor, FoundFramework, FoundTask};
 use crate::containerizer::RecoveredContainer;
+use crate::effects::Effects;
 use crate::paths;
 use crate::state::{Executor, ExecutorState, Framework, State};
 use crate::status_updates::{RecoveredStream, Stream};
@@ -25,6 +26,8 @@ pub(crate) struct Plan {
 /// checkpoints say.
 pub(crate) fn rebuild(state: &mut State, found: Vec<FoundFramework>, rebooted: bool) -> Plan {
     let mut plan = Plan::default();
+    // What is over is collected with everything else that earlier runs left.
+    let mut unneeded = Effects::default();
     for FoundFramework { id, info, pid, executors } in found {
         let mut framework = Framework::new(id.clone(), info, pid);
         for found in executors {
@@ -39,7 +42,7 @@ pub(crate) fn rebuild(state: &mut State, found: Vec<FoundFramework>, rebooted: b
         let excess = framework.completed.len().saturating_sub(keep);
         framework.completed.drain(..excess);
         state.frameworks.insert(id.clone(), framework);
-        state.forget_if_idle(&id);
+        state.forget_if_idle(&id, &mut unneeded);
     }
     plan
 }

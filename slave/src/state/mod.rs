@@ -4,6 +4,7 @@ mod executor;
 mod framework;
 
 use std::collections::{BTreeMap, VecDeque};
+use std::path::Path;
 
 use bytes::Bytes;
 use libprocess::{Pid, Time};
@@ -99,18 +100,35 @@ impl State {
             fx.push(Effect::Write(paths::sentinel(&run), Bytes::new()));
         }
         framework.complete(executor, keep);
-        self.forget_if_idle(id);
+        let work_dir = &self.config.work_dir;
+        let mut over = paths::all_of_executor(work_dir, &slave, id, executor).to_vec();
+        over.push(paths::sandbox(work_dir, &slave, id, executor, &container));
+        over.push(paths::meta_run(work_dir, &slave, id, executor, &container));
+        fx.push(Effect::Collect(over));
+        self.forget_if_idle(id, fx);
+    }
+
+    /// True when an executor that is not over has its sandbox or checkpoints at or below the path.
+    pub(crate) fn uses(&self, path: &Path) -> bool {
+        let (work_dir, slave) = (&self.config.work_dir, self.id());
+        self.frameworks.values().any(|framework| {
+            framework.executors.values().any(|it| {
+                let run = paths::meta_run(work_dir, &slave, &framework.id, &it.id, &it.container);
+                it.directory.starts_with(path) || run.starts_with(path)
+            })
+        })
     }
 
     /// Drops a framework that has nothing left, and remembers it.
-    pub(crate) fn forget_if_idle(&mut self, id: &FrameworkId) -> bool {
+    pub(crate) fn forget_if_idle(&mut self, id: &FrameworkId, fx: &mut Effects) {
         let idle = self.frameworks.get(id).is_some_and(|framework| framework.executors.is_empty());
         if idle && let Some(framework) = self.frameworks.remove(id) {
+            let over = paths::all_of_framework(&self.config.work_dir, &self.id(), id);
+            fx.push(Effect::Collect(over.to_vec()));
             self.completed.push_back(framework);
             while self.completed.len() > KEEP_FRAMEWORKS {
                 self.completed.pop_front();
             }
         }
-        idle
     }
 }

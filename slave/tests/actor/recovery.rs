@@ -181,3 +181,48 @@ fn slave_with_other_resources_keeps_its_id_as_far_as_its_policy_allows() {
         }
     }
 }
+
+#[test]
+fn what_is_over_goes_when_it_is_old_and_what_runs_stays() {
+    let delay = Duration::from_secs(600);
+    let mut stage = running(move |config| slave::Config { gc_delay: delay, ..config });
+    let state = stage.state();
+    let directory = state["frameworks"][0]["executors"][0]["directory"].as_str().unwrap();
+    let slave = stage.slave.clone();
+    let there = |stage: &Stage, path: &str| stage.world.file(&slave, path).is_some();
+    let (sandbox, info) = (format!("{directory}/stdout"), "/w/meta/slaves/S0/slave.info");
+    let executor = "/w/meta/slaves/S0/frameworks/F/executors/e/executor.info";
+    let (other, old) = ("/w/slaves/S9/x", format!("{directory}/../../../f/runs/old/stdout"));
+    for path in [&sandbox, other, &old] {
+        assert!(stage.world.put_file(&slave, path, b"x"));
+    }
+    stage.restart();
+    come_back(&mut stage, None);
+    stage.told("reregister S0 [\"t\"]");
+    stage.world.run_for(delay);
+    assert!(there(&stage, &sandbox) && there(&stage, info) && there(&stage, executor));
+    assert!(!there(&stage, other) && !there(&stage, &old));
+    stage.acknowledge("t", 1);
+    stage.report("t", TaskState::TaskFinished, 2);
+    stage.acknowledge("t", 2);
+    stage.fake.end_all(&Default::default());
+    stage.world.run_for(delay / 2);
+    assert!(there(&stage, &sandbox));
+    stage.world.run_for(delay / 2);
+    assert!(there(&stage, info) && !there(&stage, &sandbox) && !there(&stage, executor));
+    let snapshot = stage.world.http(&slave, "GET", "/metrics/snapshot");
+    let snapshot: serde_json::Value = serde_json::from_slice(&snapshot.bytes()).unwrap();
+    assert_eq!(snapshot["gc/path_removals_pending"], 0.0, "{snapshot}");
+    assert_eq!(snapshot["gc/path_removals_failed"], 0.0);
+}
+
+#[test]
+fn state_is_not_shown_before_recovery_is_over() {
+    let mut stage = running(|config| config);
+    stage.restart();
+    let slave = stage.slave.clone();
+    assert_eq!(stage.world.http(&slave, "GET", "/slave(1)/state").status, 503);
+    assert_eq!(stage.world.http(&slave, "GET", "/slave(1)/health").status, 200);
+    stage.told("reregister S0 [\"t\"]");
+    assert_eq!(stage.world.http(&slave, "GET", "/slave(1)/state").status, 200);
+}
