@@ -9,6 +9,8 @@
 //!
 //! # Map
 //! - [`Isolator`]: the contract; [`front`]: answers it with an actor
+//! - [`setup`]: what isolators are told; [`launch`]: what they ask a launcher to do inside
+//! - [`options`]: the slave's flags that concern isolators
 //! - [`posix_cpu`], [`posix_mem`]: measure the container's processes
 //! - [`tree`]: which processes belong to a container
 //! - [`select`]: names of the flag `isolation`
@@ -22,22 +24,29 @@
 //! ```
 
 pub mod front;
+pub mod launch;
+pub mod options;
 pub mod posix_cpu;
 pub mod posix_mem;
 pub mod select;
+pub mod setup;
 pub mod tree;
 
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
 use libprocess::Node;
+use prost::Message;
 use protos::ids::ContainerId;
-use protos::mesos::ResourceStatistics;
-use protos::resources::Resources;
+use protos::mesos::{ContainerStatus, ResourceStatistics};
 
 use front::IsolatorProcess;
+pub use launch::{LaunchInfo, Limitation};
+pub use options::Options;
 use posix_cpu::PosixCpu;
 use posix_mem::PosixMem;
+use select::SelectError;
+pub use setup::{Allocation, ContainerSetup, Limits, Recovered};
 
 /// An isolator failed on a container.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -57,28 +66,52 @@ pub struct IsolatorError {
 pub type IsolatorFuture<T> = BoxFuture<'static, Result<T, IsolatorError>>;
 
 /// The contract between a containerizer and one isolator. For each container the calls come in the
-/// order prepare, isolate, any number of update and usage, cleanup.
+/// order prepare, isolate, watch, any number of update and usage, cleanup.
 pub trait Isolator: Send + Sync {
     /// The name in the flag `isolation`.
     fn name(&self) -> &'static str;
-    /// A container is going to be started with these resources.
-    fn prepare(&self, container: &ContainerId, resources: Resources) -> IsolatorFuture<()>;
-    /// Its first process is there.
+    /// Takes over containers that an earlier slave started; comes once, before anything else, also
+    /// when there are none. What is left of other containers is destroyed. Answers for which
+    /// containers this failed.
+    fn recover(&self, containers: Vec<Recovered>) -> BoxFuture<'static, Vec<IsolatorError>>;
+    /// A container is going to be started. Answers what is to be done inside of it.
+    fn prepare(
+        &self,
+        container: &ContainerId,
+        setup: Arc<ContainerSetup>,
+    ) -> IsolatorFuture<LaunchInfo>;
+    /// Its first process is there, and held back before it runs anything.
     fn isolate(&self, container: &ContainerId, pid: u32) -> IsolatorFuture<()>;
-    /// It has other resources from now on.
-    fn update(&self, container: &ContainerId, resources: Resources) -> IsolatorFuture<()>;
-    /// What it uses; only the fields that this isolator knows.
+    /// Ready with why the container must be destroyed, when it exceeds a limit; with None when that
+    /// will not happen (any more).
+    fn watch(&self, container: &ContainerId) -> BoxFuture<'static, Option<Limitation>>;
+    /// It may use something else from now on.
+    fn update(&self, container: &ContainerId, allocation: Allocation) -> IsolatorFuture<()>;
+    /// What it uses; only the fields that this isolator knows. See [`merge_statistics`].
     fn usage(&self, container: &ContainerId) -> IsolatorFuture<ResourceStatistics>;
-    /// It is gone; a container that is not known is no error.
+    /// Its addresses and cgroups; only the fields that this isolator knows. See [`merge_status`].
+    fn status(&self, container: &ContainerId) -> IsolatorFuture<ContainerStatus>;
+    /// It is gone; a container that is not known is no error. Comes in reverse order of isolators.
     fn cleanup(&self, container: &ContainerId) -> IsolatorFuture<()>;
 }
 
-/// Starts the isolators of the flag `isolation` on a node.
+/// Adds the fields that one isolator measured.
+pub fn merge_statistics(into: &mut ResourceStatistics, part: &ResourceStatistics) {
+    // Merging is what decoding over a message does; what was encoded here cannot fail to decode.
+    let _ = into.merge(part.encode_to_vec().as_slice());
+}
+
+/// Adds the fields that one isolator knows.
+pub fn merge_status(into: &mut ContainerStatus, part: &ContainerStatus) {
+    let _ = into.merge(part.encode_to_vec().as_slice());
+}
+
+/// Starts the isolators that options name, on a node, in the order in which they run.
 ///
 /// # Errors
 /// As [`select::select`].
-pub fn start(node: &Node, isolation: &str) -> Result<Vec<Arc<dyn Isolator>>, select::SelectError> {
-    let names = select::select(isolation)?;
+pub fn start(node: &Node, options: &Options) -> Result<Vec<Arc<dyn Isolator>>, SelectError> {
+    let names = select::select(&options.isolation)?;
     let isolators = names.into_iter().map(|name| match name {
         PosixCpu::NAME => front::start(node, PosixCpu::default()),
         _ => front::start(node, PosixMem::default()),

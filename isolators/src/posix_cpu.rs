@@ -3,9 +3,10 @@
 use libprocess::{Ctx, Process, Routes};
 use protos::ids::ContainerId;
 use protos::mesos::ResourceStatistics;
-use protos::resources::Resources;
 
-use crate::front::{Containers, IsolatorProcess};
+use crate::front::{Containers, IsolatorProcess, Later, now};
+use crate::launch::LaunchInfo;
+use crate::setup::{ContainerSetup, Recovered};
 use crate::tree;
 
 /// The isolator's actor.
@@ -21,13 +22,23 @@ impl Process for PosixCpu {
 impl IsolatorProcess for PosixCpu {
     const NAME: &'static str = "posix/cpu";
 
-    fn prepare(&mut self, container: &ContainerId, _: Resources) -> Result<(), String> {
-        self.containers.prepare(container)
+    fn recover(&mut self, container: &Recovered, _: &mut Ctx<Self>) -> Result<(), String> {
+        self.containers.isolate(&container.id, container.pid);
+        Ok(())
     }
 
-    fn isolate(&mut self, container: &ContainerId, pid: u32) -> Result<(), String> {
+    fn prepare(
+        &mut self,
+        container: &ContainerId,
+        _: &ContainerSetup,
+        _: &mut Ctx<Self>,
+    ) -> Result<LaunchInfo, String> {
+        self.containers.prepare(container).map(|()| LaunchInfo::default())
+    }
+
+    fn isolate(&mut self, container: &ContainerId, pid: u32, _: &mut Ctx<Self>) -> Later<()> {
         self.containers.isolate(container, pid);
-        Ok(())
+        now(Ok(()))
     }
 
     fn usage(
@@ -49,7 +60,8 @@ impl IsolatorProcess for PosixCpu {
         })
     }
 
-    fn cleanup(&mut self, container: &ContainerId) {
+    fn cleanup(&mut self, container: &ContainerId, _: &mut Ctx<Self>) -> Later<()> {
         self.containers.cleanup(container);
+        now(Ok(()))
     }
 }

@@ -2,6 +2,7 @@
 
 use futures::channel::oneshot;
 use futures::future::BoxFuture;
+use isolators::{ContainerSetup, Recovered};
 use libprocess::Handle;
 use protos::ids::ContainerId;
 use protos::mesos;
@@ -34,7 +35,7 @@ impl Containerizer for Front {
         let asked = self.0.ask_later(move |this, _| {
             let isolators = this.isolators.iter();
             let updates: Vec<_> =
-                isolators.map(|i| i.update(&updated, resources.clone())).collect();
+                isolators.map(|i| i.update(&updated, resources.clone().into())).collect();
             let known = this.containers.get_mut(&updated).map(|c| c.resources = resources);
             async move {
                 known.ok_or_else(|| ContainerError::Unknown(updated.clone()))?;
@@ -99,12 +100,14 @@ impl Containerizer for Front {
             }
             let isolators = this.isolators.clone();
             async move {
+                let known = known.into_iter().map(|RecoveredContainer { id, pid, directory }| {
+                    let setup = ContainerSetup { directory, ..ContainerSetup::default() };
+                    Recovered { id, pid, setup }
+                });
+                let known: Vec<_> = known.collect();
                 for isolator in isolators {
-                    for RecoveredContainer { id, pid, .. } in &known {
-                        // An isolator that fails here measures nothing of that container.
-                        let _ = isolator.prepare(id, Resources::new()).await;
-                        let _ = isolator.isolate(id, *pid).await;
-                    }
+                    // An isolator that fails here measures nothing of that container.
+                    let _ = isolator.recover(known.clone()).await;
                 }
             }
         });

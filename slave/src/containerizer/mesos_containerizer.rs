@@ -6,10 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::channel::oneshot;
-use isolators::Isolator;
+use isolators::{ContainerSetup, Isolator, merge_statistics};
 use libprocess::subprocess::{Child, Ended, Target};
 use libprocess::{Ctx, Handle, Node, Process, Routes};
-use prost::Message;
 use protos::ids::ContainerId;
 use protos::mesos;
 use protos::resources::Resources;
@@ -69,7 +68,7 @@ pub fn start(
     node: &Node,
     options: ContainerizerOptions,
 ) -> Result<Arc<dyn Containerizer>, isolators::select::SelectError> {
-    let isolators = isolators::start(node, &options.isolation)?;
+    let isolators = isolators::start(node, &isolators::Options::new(&options.isolation))?;
     let fetcher = Fetcher::new(options.fetcher, options.frameworks_home);
     let fetcher = node.spawn_numbered("fetcher", fetcher);
     let (containers, remembered) = (BTreeMap::new(), VecDeque::new());
@@ -106,7 +105,8 @@ impl MesosContainerizer {
             failure: None,
             waiting: Vec::new(),
         };
-        let preparing = self.isolators.iter().map(|i| i.prepare(&id, container.resources.clone()));
+        let setup = Arc::new(ContainerSetup::from(container.resources.clone()));
+        let preparing = self.isolators.iter().map(|i| i.prepare(&id, setup.clone()));
         let preparing: Vec<_> = preparing.collect();
         self.containers.insert(id.clone(), container);
         let launch = Launch { id, config, user, reply };
@@ -307,7 +307,7 @@ impl MesosContainerizer {
                     operation: "measure",
                     reason: error.to_string(),
                 })?;
-                merge(&mut statistics, &part);
+                merge_statistics(&mut statistics, &part);
             }
             Ok(statistics)
         })
@@ -320,14 +320,6 @@ struct Launch {
     config: ContainerConfig,
     user: Option<(u32, u32)>,
     reply: oneshot::Sender<Result<(), ContainerError>>,
-}
-
-/// Adds what one isolator measured: every field that it set.
-fn merge(into: &mut mesos::ResourceStatistics, part: &mesos::ResourceStatistics) {
-    let timestamp = into.timestamp;
-    // What was just encoded can be decoded.
-    let _ = into.merge(part.encode_to_vec().as_slice());
-    into.timestamp = timestamp;
 }
 
 impl MesosContainerizer {
