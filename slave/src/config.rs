@@ -21,6 +21,8 @@ pub struct Helpers {
     pub executor: Vec<String>,
     /// `mesos-fetcher`.
     pub fetcher: Vec<String>,
+    /// `mesos-containerizer`.
+    pub containerizer: Vec<String>,
 }
 
 /// What happens to executors of an earlier run of the slave.
@@ -120,6 +122,7 @@ impl Default for Config {
             helpers: Helpers {
                 executor: vec!["mesos-executor".to_owned()],
                 fetcher: vec!["mesos-fetcher".to_owned()],
+                containerizer: vec!["mesos-containerizer".to_owned()],
             },
             flags: BTreeMap::new(),
             on_exit: Arc::new(|_, _| {}),

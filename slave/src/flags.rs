@@ -9,6 +9,7 @@ use clap::Parser;
 use libprocess::flags::Logging;
 use protos::duration;
 
+use crate::containerizer::{ContainerizerOptions, LauncherKind, linux_is_usable};
 use crate::detection::{self, Host};
 use crate::{Config, Helpers, Recover};
 
@@ -49,7 +50,8 @@ pub struct Flags {
     /// Directory for sandboxes and checkpoints
     #[arg(long, help_heading = "Host")]
     pub work_dir: Option<PathBuf>,
-    /// Directory for what need not outlive the host's next start; nothing uses it yet
+    /// Directory for what need not outlive the host's next start; /var/run/mesos if that can be
+    /// written
     #[arg(long, help_heading = "Host")]
     pub runtime_dir: Option<PathBuf>,
     /// What is offered, such as `cpus:4;mem:8192`; what is left out is detected
@@ -65,9 +67,19 @@ pub struct Flags {
     /// Isolators, separated by commas
     #[arg(long, help_heading = "Containers", default_value = "posix/cpu,posix/mem")]
     pub isolation: String,
-    /// How containers are launched: posix
-    #[arg(long, help_heading = "Containers", default_value = "posix", value_parser = ["posix"])]
-    pub launcher: String,
+    /// How containers are launched: posix (a session each), or linux (namespaces and a cgroup each);
+    /// linux when absent and root can use the freezer or cgroups of version 2
+    #[arg(long, help_heading = "Containers", value_parser = ["posix", "linux"])]
+    pub launcher: Option<String>,
+    /// Directory below which cgroup hierarchies are mounted
+    #[arg(long, help_heading = "Containers", default_value = "/sys/fs/cgroup")]
+    pub cgroups_hierarchy: PathBuf,
+    /// Cgroup that holds those of all containers
+    #[arg(long, help_heading = "Containers", default_value = "mesos")]
+    pub cgroups_root: String,
+    /// Time that killing everything in a container may take
+    #[arg(long, help_heading = "Containers", default_value = "60secs", value_parser = duration::parse)]
+    pub cgroups_destroy_timeout: Duration,
     /// Containerizers: mesos
     #[arg(long, help_heading = "Containers", default_value = "mesos", value_parser = ["mesos"])]
     pub containerizers: String,
@@ -146,6 +158,12 @@ fn reregistration(text: &str) -> Result<Duration, String> {
     within.then_some(timeout).ok_or_else(|| "it is above 15secs".to_owned())
 }
 
+fn default_runtime_dir() -> PathBuf {
+    use nix::unistd::{AccessFlags, access};
+    let usable = access("/var/run", AccessFlags::R_OK | AccessFlags::W_OK).is_ok();
+    if usable { "/var/run/mesos".into() } else { std::env::temp_dir().join("mesos/runtime") }
+}
+
 fn share(text: &str) -> Result<f64, String> {
     let share = text.parse::<f64>().map_err(|error| error.to_string())?;
     (0.0..=1.0).contains(&share).then_some(share).ok_or_else(|| "not from 0 to 1".to_owned())
@@ -205,12 +223,38 @@ impl Flags {
         })
     }
 
+    /// What the containerizer is told; `config` is the slave's.
+    pub fn containerizer(&self, config: &Config) -> ContainerizerOptions {
+        let launcher = match self.launcher.as_deref() {
+            Some("linux") => LauncherKind::Linux,
+            Some(_) => LauncherKind::Posix,
+            None if linux_is_usable(&self.cgroups_hierarchy) => LauncherKind::Linux,
+            None => LauncherKind::Posix,
+        };
+        ContainerizerOptions {
+            isolation: self.isolation.clone(),
+            fetcher: config.helpers.fetcher.clone(),
+            frameworks_home: self.frameworks_home.clone(),
+            work_dir: config.work_dir.clone(),
+            runtime_dir: self.runtime_dir.clone().unwrap_or_else(default_runtime_dir),
+            launcher,
+            helper: config.helpers.containerizer.clone(),
+            cgroups_hierarchy: self.cgroups_hierarchy.clone(),
+            cgroups_root: self.cgroups_root.clone(),
+            cgroups_destroy_timeout: self.cgroups_destroy_timeout,
+        }
+    }
+
     /// The helper programs, in the launcher's directory or beside this program.
     fn helpers(&self) -> Helpers {
         let own = std::env::current_exe().ok().and_then(|path| path.parent().map(PathBuf::from));
         let directory = self.launcher_dir.clone().or(own).unwrap_or_default();
         let program = |name: &str| vec![directory.join(name).display().to_string()];
-        Helpers { executor: program("mesos-executor"), fetcher: program("mesos-fetcher") }
+        Helpers {
+            executor: program("mesos-executor"),
+            fetcher: program("mesos-fetcher"),
+            containerizer: program("mesos-containerizer"),
+        }
     }
 }
 
@@ -240,7 +284,7 @@ mod tests {
             "--nonsense=1",
             "--resources=cpus",
             "--attributes=rack",
-            "--launcher=linux",
+            "--launcher=nonsense",
             "--recover=nonsense",
             "--executor_reregistration_timeout=16secs",
             "--executor_environment_variables=nonsense",

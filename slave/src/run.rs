@@ -133,11 +133,7 @@ async fn start_node(
         ..real::Config::default()
     };
     let node = real::start(node.from_env(real::environment_but_bind)?).await?;
-    let options = ContainerizerOptions {
-        isolation: flags.isolation.clone(),
-        fetcher: config.helpers.fetcher.clone(),
-        frameworks_home: flags.frameworks_home.clone(),
-    };
+    let options = flags.containerizer(&config);
     start_with(&node, config, options, detector)
 }
 

@@ -16,7 +16,8 @@ use libprocess::real::{Config, run, start};
 use protos::ids::ContainerId;
 use protos::mesos::{self, command_info::Uri};
 use slave::containerizer::{
-    self, ContainerConfig, ContainerError, Containerizer, ContainerizerOptions, RecoveredContainer,
+    self, ContainerConfig, ContainerError, Containerizer, ContainerizerOptions, LauncherKind,
+    RecoveredContainer,
 };
 
 /// How long anything may take.
@@ -36,7 +37,9 @@ fn with_host<F: Future<Output = ()>>(test: impl FnOnce(Host) -> F) {
         let options = ContainerizerOptions {
             isolation: "process".to_owned(),
             fetcher: vec![env!("CARGO_BIN_EXE_mesos-fetcher").to_owned()],
-            frameworks_home: None,
+            launcher: LauncherKind::Posix,
+            helper: vec![env!("CARGO_BIN_EXE_mesos-containerizer").to_owned()],
+            ..ContainerizerOptions::default()
         };
         let containerizer = containerizer::start(&node, options).unwrap();
         let directory = tempfile::tempdir().unwrap();
@@ -246,9 +249,10 @@ fn container_of_an_earlier_slave_is_measured_and_destroyed() {
         // Holds no pipe of the test's open, should the test fail.
         let mut command = std::process::Command::new("sleep");
         command.arg("1000").stdout(Stdio::null()).stderr(Stdio::null());
+        let directory = host.sandbox("c");
+        command.env("MESOS_DIRECTORY", &directory);
         let mut child = command.spawn().unwrap();
         let id = ContainerId::new("c");
-        let directory = host.sandbox("c");
         let recovered = RecoveredContainer { id: id.clone(), pid: child.id(), directory };
         host.containerizer.recover(vec![recovered]).await.unwrap();
         assert!(host.containerizer.usage(&id).await.unwrap().mem_rss_bytes() > 0);

@@ -117,7 +117,8 @@ fn slave_killed_and_restarted_keeps_its_task_which_finishes() {
     // Another port: executors go by who asks them, not by where the slave was.
     let restarted = cluster.slave(0, free_port(), &[]);
     wait_for("the slave to show its task", || {
-        let state = restarted.json("/state");
+        let answer = restarted.get("/state");
+        let state: Value = serde_json::from_str(&answer.body).ok()?;
         let task = &state["frameworks"][0]["executors"][0]["tasks"][0];
         (task["state"] == "TASK_RUNNING" && state["master_hostname"].is_string()).then_some(())
     });

@@ -29,14 +29,14 @@ impl Slave {
         }
         self.remember_boot(&found, cx);
         let Recovered { info: Some(then), frameworks, .. } = found else {
-            return self.ready(cx);
+            return self.take_over(Plan::default(), cx);
         };
         let policy = self.state.config.reconfiguration_policy;
         match is_compatible(policy, &then, &self.state.info) {
             Ok(()) => {}
             Err(what) if rebooted => {
                 slog::info!(cx.log(), "starting as a new slave"; "changed" => what);
-                return self.ready(cx);
+                return self.take_over(Plan::default(), cx);
             }
             Err(what) => {
                 let latest = paths::latest_slave(&self.state.config.work_dir);

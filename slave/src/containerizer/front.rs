@@ -58,14 +58,7 @@ impl Containerizer for Front {
 
     fn status(&self, id: &ContainerId) -> ContainerFuture<mesos::ContainerStatus> {
         let (asked_for, id) = (id.clone(), id.clone());
-        let asked = self.0.ask(move |this, _| match this.containers.get(&asked_for) {
-            None => Err(ContainerError::Unknown(asked_for)),
-            Some(container) => Ok(mesos::ContainerStatus {
-                container_id: Some(asked_for.wire()),
-                executor_pid: container.pid,
-                ..Default::default()
-            }),
-        });
+        let asked = self.0.ask_later(move |this, _| this.status(&asked_for));
         Box::pin(async move { asked.await.unwrap_or_else(|_| Err(gone(&id, "inspect"))) })
     }
 
@@ -95,9 +88,7 @@ impl Containerizer for Front {
 
     fn recover(&self, known: Vec<RecoveredContainer>) -> ContainerFuture<()> {
         let told = self.0.ask_later(move |this, cx| {
-            for container in &known {
-                this.take_over(container.id.clone(), container.pid, cx);
-            }
+            this.take_over(&known, cx);
             let isolators = this.isolators.clone();
             async move {
                 let known = known.into_iter().map(|RecoveredContainer { id, pid, directory }| {
@@ -111,8 +102,14 @@ impl Containerizer for Front {
                 }
             }
         });
+        let containerizer = self.0.clone();
         Box::pin(async move {
             let _ = told.await;
+            // Limits hold for them as for others.
+            containerizer.tell(|this, cx| {
+                let ids: Vec<ContainerId> = this.containers.keys().cloned().collect();
+                ids.iter().for_each(|id| this.watch(id, cx));
+            });
             Ok(())
         })
     }

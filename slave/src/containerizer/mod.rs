@@ -1,7 +1,10 @@
 //! What runs containers: the seam between the slave and the host.
 
+mod ending;
 mod front;
+pub mod helper;
 mod launcher;
+mod launching;
 pub mod mesos_containerizer;
 mod states;
 
@@ -14,7 +17,10 @@ use protos::ids::ContainerId;
 use protos::mesos;
 use protos::resources::Resources;
 
-pub use mesos_containerizer::{ContainerizerOptions, MesosContainerizer, start};
+pub use launcher::{LauncherError, LauncherKind};
+pub use mesos_containerizer::{ContainerizerOptions, MesosContainerizer, StartError, start};
+
+pub(crate) use launcher::linux_is_usable;
 
 /// What a container is to run, where, and with how much.
 #[derive(Debug, Clone)]

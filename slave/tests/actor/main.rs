@@ -26,7 +26,7 @@ use stage::Stage;
 fn task_runs_and_its_updates_go_one_by_one_until_acknowledged() {
     let mut stage = Stage::new(false);
     stage.run_task("t", false);
-    assert_eq!(*stage.fake.log.lock().unwrap(), ["launch e cpus:1;mem:64"]);
+    assert_eq!(*stage.fake.log.lock().unwrap(), ["recover 0", "launch e cpus:1;mem:64"]);
     stage.register_executor();
     stage.heard("run t");
     stage.report("t", TaskState::TaskRunning, 1);

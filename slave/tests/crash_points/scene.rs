@@ -121,6 +121,7 @@ fn start(node: &Node, books: Shared) {
         isolation: "filesystem/posix".to_owned(),
         fetcher: config.helpers.fetcher.clone(),
         frameworks_home: None,
+        ..ContainerizerOptions::default()
     };
     let master: Pid = "master@10.0.0.1:5050".parse().unwrap();
     let detector = Arc::new(StandaloneDetector::new(Some(Leader::of(master))));
