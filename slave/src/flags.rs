@@ -11,6 +11,8 @@ use protos::duration;
 
 use crate::containerizer::{ContainerizerOptions, LauncherKind, linux_is_usable};
 use crate::detection::{self, Host};
+use crate::fetcher::FetcherOptions;
+use crate::sizes;
 use crate::{Config, Helpers, Recover};
 
 /// Flags of the slave. Durations are written like `15secs`.
@@ -92,6 +94,18 @@ pub struct Flags {
     /// Directory that relative URIs start from
     #[arg(long, help_heading = "Containers")]
     pub frameworks_home: Option<String>,
+    /// Directory of the Hadoop client, for what lies in HDFS; the one in the path when absent
+    #[arg(long, help_heading = "Fetcher")]
+    pub hadoop_home: Option<String>,
+    /// Directory for what is fetched once for several tasks
+    #[arg(long, help_heading = "Fetcher")]
+    pub fetcher_cache_dir: Option<PathBuf>,
+    /// Size of that
+    #[arg(long, help_heading = "Fetcher", default_value = "2GB", value_parser = sizes::parse)]
+    pub fetcher_cache_size: u64,
+    /// Time after which a transfer that stands still has failed
+    #[arg(long, help_heading = "Fetcher", default_value = "1mins", value_parser = duration::parse)]
+    pub fetcher_stall_timeout: Duration,
     /// Environment of executors, as a JSON object
     #[arg(long, help_heading = "Containers", value_name = "JSON", value_parser = environment)]
     pub executor_environment_variables: Option<Environment>,
@@ -235,6 +249,16 @@ impl Flags {
             isolation: self.isolation.clone(),
             fetcher: config.helpers.fetcher.clone(),
             frameworks_home: self.frameworks_home.clone(),
+            fetching: FetcherOptions {
+                // Slaves of one host do not empty each other's.
+                cache_dir: self.fetcher_cache_dir.clone().unwrap_or_else(|| {
+                    std::env::temp_dir().join("mesos/fetch").join(self.port.to_string())
+                }),
+                cache_bytes: self.fetcher_cache_size,
+                stall_timeout: self.fetcher_stall_timeout,
+                hadoop_home: self.hadoop_home.clone(),
+                ..FetcherOptions::default()
+            },
             work_dir: config.work_dir.clone(),
             runtime_dir: self.runtime_dir.clone().unwrap_or_else(default_runtime_dir),
             launcher,

@@ -43,6 +43,7 @@ pub mod paths;
 mod recovery;
 mod registration;
 mod run;
+mod sizes;
 mod state;
 pub mod status_updates;
 

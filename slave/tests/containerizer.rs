@@ -19,6 +19,7 @@ use slave::containerizer::{
     self, ContainerConfig, ContainerError, Containerizer, ContainerizerOptions, LauncherKind,
     RecoveredContainer,
 };
+use slave::fetcher::FetcherOptions;
 
 /// How long anything may take.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -34,7 +35,10 @@ fn with_host<F: Future<Output = ()>>(test: impl FnOnce(Host) -> F) {
     run(async {
         let config = Config { ip: Ipv4Addr::LOCALHOST, ..Config::default() };
         let node = start(config).await.unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        let cache_dir = directory.path().join("cache");
         let options = ContainerizerOptions {
+            fetching: FetcherOptions { cache_dir, ..FetcherOptions::default() },
             isolation: "process".to_owned(),
             fetcher: vec![env!("CARGO_BIN_EXE_mesos-fetcher").to_owned()],
             launcher: LauncherKind::Posix,
@@ -42,7 +46,6 @@ fn with_host<F: Future<Output = ()>>(test: impl FnOnce(Host) -> F) {
             ..ContainerizerOptions::default()
         };
         let containerizer = containerizer::start(&node, options).unwrap();
-        let directory = tempfile::tempdir().unwrap();
         let host = Host { node, containerizer, directory };
         tokio::time::timeout(LIMIT, test(host)).await.expect("the test within its limit");
     });
@@ -260,5 +263,42 @@ fn container_of_an_earlier_slave_is_measured_and_destroyed() {
         host.containerizer.destroy(&id).await.unwrap();
         assert_eq!(over.await.unwrap().status, None);
         child.wait().unwrap();
+    });
+}
+
+#[test]
+fn uri_that_several_containers_want_at_once_is_downloaded_once() {
+    with_host(|host| async move {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let address = listener.local_addr().unwrap();
+        let served = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+        let count = served.clone();
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                use std::io::{Read, Write};
+                let mut stream = stream.unwrap();
+                let _ = stream.read(&mut [0; 1024]).unwrap();
+                count.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+                let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello";
+                stream.write_all(answer).unwrap();
+            }
+        });
+        let ids: Vec<_> = ["a", "b", "c"].into_iter().map(ContainerId::new).collect();
+        let launches = ids.iter().map(|id| {
+            let mut config = host.config(id.as_str(), "cat f");
+            let cached = Uri { cache: Some(true), ..uri(format!("http://{address}/f")) };
+            config.command.uris = vec![cached];
+            host.containerizer.launch(id, config)
+        });
+        let launches: Vec<_> = launches.collect();
+        for launch in launches {
+            launch.await.unwrap();
+        }
+        for id in &ids {
+            host.containerizer.wait(id).await.unwrap();
+            let stdout = host.directory.path().join(id.as_str()).join("stdout");
+            assert_eq!(read(&stdout), "hello");
+        }
+        assert_eq!(served.load(std::sync::atomic::Ordering::SeqCst), 1);
     });
 }

@@ -13,6 +13,7 @@ use super::{
     ContainerConfig, ContainerError, ContainerFuture, Containerizer, RecoveredContainer,
     Termination,
 };
+use crate::fetcher::Fetcher;
 
 /// The front of the actor.
 pub(super) struct Front(pub(super) Handle<MesosContainerizer>);
@@ -89,6 +90,7 @@ impl Containerizer for Front {
     fn recover(&self, known: Vec<RecoveredContainer>) -> ContainerFuture<()> {
         let told = self.0.ask_later(move |this, cx| {
             this.take_over(&known, cx);
+            this.fetcher.tell(Fetcher::clear);
             let isolators = this.isolators.clone();
             async move {
                 let known = known.into_iter().map(|RecoveredContainer { id, pid, directory }| {

@@ -18,7 +18,7 @@ use super::front::Front;
 use super::launcher::{self, Launcher, LauncherError, LauncherKind};
 use super::states::State;
 use super::{ContainerError, ContainerFuture, Containerizer, RecoveredContainer, Termination};
-use crate::fetcher::Fetcher;
+use crate::fetcher::{Fetcher, FetcherOptions};
 
 /// Ended containers whose end is still known to who asks late.
 const MAX_REMEMBERED: usize = 1024;
@@ -32,6 +32,8 @@ pub struct ContainerizerOptions {
     pub fetcher: Vec<String>,
     /// The flag `frameworks_home`.
     pub frameworks_home: Option<String>,
+    /// What else the fetcher is told.
+    pub fetching: FetcherOptions,
     /// The slave's working directory (flag `work_dir`).
     pub work_dir: PathBuf,
     /// State of running containers, gone after a reboot (flag `runtime_dir`).
@@ -54,6 +56,7 @@ impl Default for ContainerizerOptions {
             isolation: "posix/cpu,posix/mem".to_owned(),
             fetcher: vec!["mesos-fetcher".to_owned()],
             frameworks_home: None,
+            fetching: FetcherOptions::default(),
             work_dir: PathBuf::from("/var/lib/mesos"),
             runtime_dir: PathBuf::from("/var/run/mesos"),
             launcher: LauncherKind::Direct,
@@ -138,7 +141,11 @@ pub fn start(
     };
     let isolators = isolators::start(node, &isolation)?;
     let launcher = launcher::start(node, &options)?;
-    let fetcher = Fetcher::new(options.fetcher, options.frameworks_home);
+    let fetcher = Fetcher::new(FetcherOptions {
+        helper: options.fetcher,
+        frameworks_home: options.frameworks_home,
+        ..options.fetching
+    });
     let fetcher = node.spawn_numbered("fetcher", fetcher);
     let (containers, remembered) = (BTreeMap::new(), VecDeque::new());
     let process = MesosContainerizer { isolators, launcher, fetcher, containers, remembered };
