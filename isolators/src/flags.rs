@@ -14,6 +14,7 @@ use crate::options::Options;
 /// Flags of isolators; put them into a program's flags with `#[command(flatten)]`.
 #[derive(clap::Args, Debug, Clone)]
 #[command(rename_all = "snake_case", next_help_heading = "Isolators")]
+#[group(id = "isolators")]
 pub struct Flags {
     /// Devices that containers may use beside those that all need, as JSON of DeviceWhitelist
     #[arg(long, value_name = "JSON", value_parser = json::<DeviceWhitelist>)]

@@ -151,6 +151,10 @@ pub struct Flags {
     #[arg(long, help_heading = "Containers", default_value_t = false, action = clap::ArgAction::Set)]
     pub systemd_enable_support: bool,
 
+    /// What only isolators read
+    #[command(flatten)]
+    pub isolators: isolators::Flags,
+
     /// Print the version and exit
     #[arg(long)]
     pub version: bool,
@@ -266,6 +270,10 @@ impl Flags {
             cgroups_hierarchy: self.cgroups_hierarchy.clone(),
             cgroups_root: self.cgroups_root.clone(),
             cgroups_destroy_timeout: self.cgroups_destroy_timeout,
+            isolating: self.isolators.clone().apply(isolators::Options {
+                agent_ports: config.resources.ports(),
+                ..isolators::Options::default()
+            }),
         }
     }
 

@@ -23,7 +23,7 @@ const CONTAINERS_NEW_ROOTFS: &str = "containerizer/mesos/filesystem/containers_n
 
 struct Container {
     setup: Arc<ContainerSetup>,
-    /// Volumes that are mounted in the sandbox, with their sources.
+    /// Volumes that are mounted in the sandbox, with their sources; empty where they are not known.
     mounted: BTreeMap<PathBuf, PathBuf>,
 }
 
@@ -105,7 +105,8 @@ impl FilesystemLinux {
                 continue;
             }
             let source = self.source(&resource, &volume)?;
-            if gone.get(&path) == Some(&source) {
+            let is_there = |known: &PathBuf| *known == source || known.as_os_str().is_empty();
+            if gone.get(&path).is_some_and(is_there) {
                 gone.remove(&path);
                 continue;
             }
@@ -195,15 +196,15 @@ impl IsolatorProcess for FilesystemLinux {
 
     fn recover(&mut self, container: &Recovered, _: &mut Ctx<Self>) -> Result<(), String> {
         let setup = Arc::new(container.setup.clone());
-        let mut mounted = BTreeMap::new();
-        for (resource, volume) in setup.persistent_volumes() {
-            let path = PathBuf::from(&volume.container_path);
-            if let (false, Some(source)) =
-                (path.is_absolute(), persistent::host_path(&self.work_dir, &resource))
-            {
-                mounted.insert(path, source);
-            }
-        }
+        let directory = &setup.directory;
+        let points = match directory.as_os_str().is_empty() {
+            true => Vec::new(),
+            false => mounts::below(directory)
+                .map_err(|error| format!("cannot tell what is mounted: {error}"))?,
+        };
+        // Where they come from is not told: they are taken for what is wanted there.
+        let paths = points.iter().filter_map(|point| point.strip_prefix(directory).ok());
+        let mounted = paths.map(|path| (path.to_owned(), PathBuf::new())).collect();
         self.containers.insert(container.id.clone(), Container { setup, mounted });
         Ok(())
     }

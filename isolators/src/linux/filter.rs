@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 use std::io;
 
-use nix::libc::{self, sock_filter};
+use nix::libc;
+pub use nix::libc::sock_filter;
 use protos::mesos::seccomp::ContainerSeccompProfile;
 use protos::mesos::seccomp::container_seccomp_profile::Syscall;
 use protos::mesos::seccomp::container_seccomp_profile::syscall::arg::Operator;

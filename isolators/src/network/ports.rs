@@ -21,7 +21,8 @@ use crate::tree::Table;
 
 struct Container {
     pid: Option<u32>,
-    allowed: Vec<(u64, u64)>,
+    /// None until it is known, after a restart of the slave.
+    allowed: Option<Vec<(u64, u64)>>,
     limited: Option<Limited>,
     limitation: Option<Limitation>,
 }
@@ -74,7 +75,9 @@ impl Ports {
         if is_elsewhere || setup::parent(id).is_some() {
             return;
         }
-        let allowed = setup.allocation.resources.ports();
+        let resources = &setup.allocation.resources;
+        let is_known = pid.is_none() || !resources.is_empty();
+        let allowed = is_known.then(|| resources.ports());
         let container = Container { pid, allowed, limited: None, limitation: None };
         self.containers.insert(id.clone(), container);
     }
@@ -110,7 +113,8 @@ impl Ports {
         for (id, pid) in known {
             let used = sockets::ports(&self.processes(&id, pid), &listening);
             let Some(container) = self.containers.get_mut(&id) else { continue };
-            let strange = strange(&used, &container.allowed, self.judged.as_deref());
+            let Some(allowed) = &container.allowed else { continue };
+            let strange = strange(&used, allowed, self.judged.as_deref());
             if strange.is_empty() {
                 continue;
             }
@@ -214,7 +218,7 @@ impl IsolatorProcess for Ports {
         _: &mut Ctx<Self>,
     ) -> Later<()> {
         if let Some(container) = self.containers.get_mut(container) {
-            container.allowed = allocation.resources.ports();
+            container.allowed = Some(allocation.resources.ports());
         }
         now(Ok(()))
     }

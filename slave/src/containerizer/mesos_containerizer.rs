@@ -48,6 +48,8 @@ pub struct ContainerizerOptions {
     pub cgroups_root: String,
     /// How long killing a container may take (flag `cgroups_destroy_timeout`).
     pub cgroups_destroy_timeout: Duration,
+    /// What else isolators are told.
+    pub isolating: isolators::Options,
 }
 
 impl Default for ContainerizerOptions {
@@ -64,6 +66,7 @@ impl Default for ContainerizerOptions {
             cgroups_hierarchy: PathBuf::from("/sys/fs/cgroup"),
             cgroups_root: "mesos".to_owned(),
             cgroups_destroy_timeout: Duration::from_secs(60),
+            isolating: isolators::Options::default(),
         }
     }
 }
@@ -137,7 +140,9 @@ pub fn start(
         linux_launcher: options.launcher == LauncherKind::Linux,
         cgroups_hierarchy: options.cgroups_hierarchy.clone(),
         cgroups_root: options.cgroups_root.clone(),
-        ..isolators::Options::new(&options.isolation)
+        cgroups_destroy_timeout: options.cgroups_destroy_timeout,
+        isolation: options.isolation.clone(),
+        ..options.isolating.clone()
     };
     let isolators = isolators::start(node, &isolation)?;
     let launcher = launcher::start(node, &options)?;
