@@ -22,11 +22,65 @@
 //! - [`select`]: names of the flag `isolation`; [`start`](mod@start): starts what they name
 //!
 //! # Example
+//! An isolator of one's own is an actor; under a name in [`Options::modules`], the flag `isolation`
+//! may name it.
 //! ```
-//! use isolators::select::select;
-//! let names = select("process").unwrap();
-//! assert!(names.contains(&"posix/cpu") && names.contains(&"posix/mem"));
-//! assert!(select("posix/nonsense").is_err());
+//! use std::sync::Arc;
+//!
+//! use isolators::front::{self, IsolatorProcess, Later, now};
+//! use isolators::{ContainerSetup, LaunchInfo, Options, Recovered};
+//! use libprocess::{Ctx, Process, Routes};
+//! use protos::ids::ContainerId;
+//!
+//! /// Tells containers which of them they are.
+//! #[derive(Default)]
+//! struct Counter(u64);
+//!
+//! impl Process for Counter {
+//!     fn routes(_: &mut Routes<Self>) {}
+//! }
+//!
+//! impl IsolatorProcess for Counter {
+//!     const NAME: &'static str = "counter";
+//!
+//!     fn recover(&mut self, _: &Recovered, _: &mut Ctx<Self>) -> Result<(), String> {
+//!         self.0 += 1;
+//!         Ok(())
+//!     }
+//!
+//!     fn prepare(
+//!         &mut self,
+//!         _: &ContainerId,
+//!         _: &Arc<ContainerSetup>,
+//!         _: &mut Ctx<Self>,
+//!     ) -> Later<LaunchInfo> {
+//!         self.0 += 1;
+//!         let mut info = LaunchInfo::default();
+//!         info.environment.get_or_insert_default().variables.push(
+//!             protos::mesos::environment::Variable {
+//!                 name: "NTH".to_owned(),
+//!                 value: Some(self.0.to_string()),
+//!                 ..Default::default()
+//!             },
+//!         );
+//!         now(Ok(info))
+//!     }
+//!
+//!     fn cleanup(&mut self, _: &ContainerId, _: &mut Ctx<Self>) -> Later<()> {
+//!         now(Ok(()))
+//!     }
+//! }
+//!
+//! let mut options = Options::new("counter,posix/cpu");
+//! let factory = |node: &libprocess::Node, _: &Options| Ok(front::start(node, Counter::default()));
+//! options.modules.0.insert("counter".to_owned(), Arc::new(factory));
+//!
+//! let mut world = libprocess::sim::World::new(1);
+//! let node = world.node("10.0.0.1:5051".parse().unwrap(), libprocess::NodeConfig::default());
+//! let started = isolators::start(&node, &options).unwrap();
+//! let names: Vec<_> = started.iter().map(|isolator| isolator.name()).collect();
+//! assert!(names.contains(&"posix/cpu"));
+//! assert_eq!(names.last(), Some(&"counter"));
 //! ```
 
 pub mod cgroups;

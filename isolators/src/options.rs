@@ -1,9 +1,28 @@
 //! What isolators are told once: the slave's flags that concern them.
 
+use std::collections::BTreeMap;
+use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
+use libprocess::Node;
 use protos::mesos;
+
+use crate::Isolator;
+
+/// Starts an isolator of somebody else's on a node.
+pub type Factory = Arc<dyn Fn(&Node, &Options) -> Result<Arc<dyn Isolator>, String> + Send + Sync>;
+
+/// Isolators of somebody else's, by the names that the flag `isolation` may have for them.
+#[derive(Clone, Default)]
+pub struct Modules(pub BTreeMap<String, Factory>);
+
+impl fmt::Debug for Modules {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
+    }
+}
 
 /// Flags of the same names, unless noted.
 #[derive(Debug, Clone)]
@@ -87,6 +106,8 @@ pub struct Options {
     pub container_ports_isolated_range: Option<String>,
     /// Ports that the slave offers (from its resources).
     pub agent_ports: Vec<(u64, u64)>,
+    /// Isolators beside those that are built in; they run after these, in the order of the flag.
+    pub modules: Modules,
 }
 
 impl Options {
@@ -138,6 +159,7 @@ impl Default for Options {
             check_agent_port_range_only: false,
             container_ports_isolated_range: None,
             agent_ports: Vec::new(),
+            modules: Modules::default(),
         }
     }
 }

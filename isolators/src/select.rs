@@ -119,16 +119,16 @@ pub enum SelectError {
     },
 }
 
-/// The isolators that a comma-separated list names, in the order in which they run, with those that
+/// The isolators that entries of the flag stand for, in the order in which they run, with those that
 /// are always there. Blanks are not trimmed. `cgroups/all` is left for who knows the kernel.
 ///
 /// # Errors
 /// [`SelectError`] naming the first entry that cannot be served.
-pub fn select(isolation: &str) -> Result<Vec<&'static str>, SelectError> {
+pub fn select(entries: &[&str]) -> Result<Vec<&'static str>, SelectError> {
     let mut chosen: Vec<&str> = Vec::new();
-    for entry in isolation.split(',') {
-        let alias = ALIASES.iter().find(|(name, _)| *name == entry);
-        let names = alias.map_or_else(|| vec![entry], |(_, names)| names.to_vec());
+    for entry in entries {
+        let alias = ALIASES.iter().find(|(name, _)| name == entry);
+        let names = alias.map_or_else(|| vec![*entry], |(_, names)| names.to_vec());
         for name in names {
             if NOT_BUILT.contains(&name) {
                 return Err(SelectError::NotBuilt(name.to_owned()));
@@ -157,6 +157,15 @@ pub fn select(isolation: &str) -> Result<Vec<&'static str>, SelectError> {
     }
     chosen.extend(implied);
     Ok(BUILT.into_iter().filter(|name| chosen.contains(name)).collect())
+}
+
+/// Whether no name is given twice.
+///
+/// # Errors
+/// [`SelectError::Duplicate`] for the first that is.
+pub fn check_unique(names: &[&str]) -> Result<(), SelectError> {
+    let again = names.iter().enumerate().find(|(index, name)| names[..*index].contains(name));
+    again.map_or(Ok(()), |(_, name)| Err(SelectError::Duplicate((*name).to_owned())))
 }
 
 /// Replaces `cgroups/all` by what it stands for on this host.
@@ -197,6 +206,10 @@ pub fn check(names: &[&'static str], options: &Options) -> Result<(), SelectErro
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn select(isolation: &str) -> Result<Vec<&'static str>, SelectError> {
+        super::select(&isolation.split(',').collect::<Vec<_>>())
+    }
 
     #[test]
     fn isolation_order_is_fixed() {

@@ -39,7 +39,11 @@ type Started = Result<Arc<dyn Isolator>, SelectError>;
 /// # Errors
 /// When the flag `isolation` cannot be served, or an isolator lacks something.
 pub fn start(node: &Node, options: &Options) -> Result<Vec<Arc<dyn Isolator>>, SelectError> {
-    let mut names = select::select(&options.isolation)?;
+    let modules = &options.modules.0;
+    let (theirs, ours): (Vec<&str>, Vec<&str>) =
+        options.isolation.split(',').partition(|name| modules.contains_key(*name));
+    let mut names = select::select(&ours)?;
+    select::check_unique(&theirs)?;
     let mut starter =
         Starter { node, options, hierarchies: None, processes: tree::Shared::default() };
     if names.contains(&ALL) {
@@ -47,7 +51,14 @@ pub fn start(node: &Node, options: &Options) -> Result<Vec<Arc<dyn Isolator>>, S
         names = select::expand(&names, &all);
     }
     select::check(&names, options)?;
-    names.iter().map(|name| starter.start(name, &names)).collect()
+    let mut started: Vec<_> =
+        names.iter().map(|name| starter.start(name, &names)).collect::<Result<_, _>>()?;
+    for name in theirs {
+        if let Some(factory) = modules.get(name) {
+            started.push(factory(node, options).map_err(|reason| unusable(name, reason))?);
+        }
+    }
+    Ok(started)
 }
 
 const ALL: &str = "cgroups/all";

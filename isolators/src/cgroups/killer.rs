@@ -6,8 +6,10 @@ use libprocess::Node;
 
 use super::{CgroupError, Group, Version};
 
-/// Between two rounds.
-const ROUND: Duration = Duration::from_millis(20);
+/// After the first round; doubles with each, as most processes are gone at once.
+const FIRST_ROUND: Duration = Duration::from_millis(1);
+/// The longest time between two rounds.
+const LAST_ROUND: Duration = Duration::from_millis(64);
 
 /// Stops all processes of a version 1 cgroup (controller `freezer`), or of any version 2 cgroup. The
 /// kernel does so in its own time: see [`is_frozen`].
@@ -56,6 +58,7 @@ pub async fn destroy(
     limit: Duration,
 ) -> Result<(), CgroupError> {
     let began = node.now();
+    let mut round = FIRST_ROUND;
     let freezes = controller == "freezer" && group.version() == Version::V1;
     while group.exists(&controller) {
         if freezes {
@@ -76,7 +79,8 @@ pub async fn destroy(
                 "processes {left:?} of cgroup {path} are left after {limit:?}"
             )));
         }
-        node.sleep(ROUND).await;
+        node.sleep(round).await;
+        round = (round * 2).min(LAST_ROUND);
     }
     Ok(())
 }

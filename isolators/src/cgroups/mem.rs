@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use nix::sys::resource::{Resource, getrlimit};
 use procfs::{Current, Meminfo};
 use protos::ids::ContainerId;
 use protos::mesos::ResourceStatistics;
@@ -67,13 +68,21 @@ struct Container {
 }
 
 impl Container {
-    fn new(id: &ContainerId, group: &Group, setup: &ContainerSetup, hard_is_set: bool) -> Self {
+    fn new(id: &ContainerId, setup: &ContainerSetup, hard_is_set: bool) -> Self {
         let (soft, hard) = limits(&setup.allocation);
         let is_scored = setup.is_command_task || setup::parent(id).is_some();
-        // Counters are a service; a kernel without them runs containers all the same.
-        let pressure = (group.version() == Version::V1).then(|| Pressure::listen(group).ok());
-        Self { hard_is_set, soft, hard, is_scored, pressure: pressure.flatten() }
+        Self { hard_is_set, soft, hard, is_scored, pressure: None }
     }
+}
+
+/// Counters of one more container beside so many others. They are a service: without them, because
+/// the kernel has none or most of the descriptors that the slave may open are taken, containers run
+/// all the same.
+fn pressure(group: &Group, others: usize) -> Option<Pressure> {
+    let (soft, _) = getrlimit(Resource::RLIMIT_NOFILE).ok()?;
+    // With the alarm, a container takes four.
+    let fits = (others as u64).saturating_mul(8) < soft;
+    (fits && group.version() == Version::V1).then(|| Pressure::listen(group).ok())?
 }
 
 /// The controller.
@@ -138,7 +147,9 @@ impl Controller for Mem {
         group: &Group,
         setup: &ContainerSetup,
     ) -> Result<(), CgroupError> {
-        self.containers.insert(id.clone(), Container::new(id, group, setup, false));
+        let pressure = pressure(group, self.containers.len());
+        let container = Container { pressure, ..Container::new(id, setup, false) };
+        self.containers.insert(id.clone(), container);
         Ok(())
     }
 
@@ -148,7 +159,9 @@ impl Controller for Mem {
         group: &Group,
         setup: &ContainerSetup,
     ) -> Result<(), CgroupError> {
-        self.containers.insert(id.clone(), Container::new(id, group, setup, true));
+        let pressure = pressure(group, self.containers.len());
+        let container = Container { pressure, ..Container::new(id, setup, true) };
+        self.containers.insert(id.clone(), container);
         Ok(())
     }
 

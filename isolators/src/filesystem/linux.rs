@@ -62,7 +62,8 @@ impl FilesystemLinux {
         };
         if let Some(rootfs) = &setup.rootfs {
             root::fill(&mut info, rootfs);
-            let sandbox = place(setup, &self.sandbox_directory, ".")?;
+            let inside = self.sandbox_directory.strip_prefix("/");
+            let sandbox = rootfs.join(inside.unwrap_or(&self.sandbox_directory));
             info.mounts.push(launch::bind(text(&setup.directory), text(&sandbox), true));
             info.working_directory = Some(text(&self.sandbox_directory));
         }
@@ -273,7 +274,7 @@ mod tests {
         assert_eq!(info.rootfs(), "/image");
         assert_eq!(info.working_directory(), "/mnt/mesos/sandbox");
         let sandbox = info.mounts.iter().find(|mount| mount.source() == "/sandbox").unwrap();
-        assert!(sandbox.target.starts_with("/image/mnt/mesos/sandbox"), "{}", sandbox.target);
+        assert_eq!(sandbox.target, "/image/mnt/mesos/sandbox");
         assert!(info.mounts.iter().any(|mount| mount.target == "/image/proc"));
     }
 

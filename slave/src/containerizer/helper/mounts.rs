@@ -45,7 +45,9 @@ fn inside(target: &Path, rootfs: Option<&str>) -> Result<(), HelperError> {
 }
 
 fn make(target: &Path, source: Option<&str>) -> std::io::Result<()> {
-    if source.is_some_and(|source| Path::new(source).is_file()) {
+    // Devices and sockets are shown at files too; file systems of the kernel have plain names.
+    let is_file = |source: &Path| source.is_absolute() && source.exists() && !source.is_dir();
+    if source.is_some_and(|source| is_file(Path::new(source))) {
         fs::create_dir_all(target.parent().unwrap_or(Path::new("/")))?;
         return fs::File::create(target).map(drop);
     }
