@@ -3,8 +3,8 @@
 use crate::shell::{self, Failure, Outcome};
 
 /// Debian's packages: a foreign scheduler is built with Go; the fetcher's tests pack archives; groups
-/// are tested over a ZooKeeper server.
-const PACKAGES: [&str; 8] = [
+/// are tested over a ZooKeeper server; containers join networks.
+const PACKAGES: [&str; 11] = [
     "golang-go",
     "golang-github-mesos-mesos-go-dev",
     "curl",
@@ -13,6 +13,9 @@ const PACKAGES: [&str; 8] = [
     "bzip2",
     "xz-utils",
     "zookeeper",
+    "containernetworking-plugins",
+    "iproute2",
+    "linux-perf",
 ];
 
 /// Parts of the toolchain that a minimal installation lacks.
