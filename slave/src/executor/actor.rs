@@ -317,7 +317,7 @@ impl CommandExecutor {
         update.status.slave_id = self.slave_id.clone();
         let killed = outcome.state == TaskState::TaskKilled && self.killed_as_unhealthy;
         update.status.healthy = outcome.healthy.or(killed.then_some(false));
-        update.status.check_status = self.check_status.clone();
+        update.status.check_status = self.check_status;
         self.unacknowledged.push(update.clone());
         let pid = Some(cx.pid().to_string());
         cx.send(&self.slave, &StatusUpdateMessage { update, pid });
