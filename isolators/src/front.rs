@@ -42,15 +42,12 @@ pub trait IsolatorProcess: Process {
     }
 
     /// See [`Isolator::prepare`].
-    ///
-    /// # Errors
-    /// Why the container cannot be prepared.
     fn prepare(
         &mut self,
         container: &ContainerId,
-        setup: &ContainerSetup,
+        setup: &Arc<ContainerSetup>,
         cx: &mut Ctx<Self>,
-    ) -> Result<LaunchInfo, String>;
+    ) -> Later<LaunchInfo>;
 
     /// See [`Isolator::isolate`].
     fn isolate(&mut self, container: &ContainerId, pid: u32, cx: &mut Ctx<Self>) -> Later<()> {
@@ -64,17 +61,14 @@ pub trait IsolatorProcess: Process {
     }
 
     /// See [`Isolator::update`]. Nothing, for isolators that only observe.
-    ///
-    /// # Errors
-    /// Why the container cannot have this.
     fn update(
         &mut self,
         container: &ContainerId,
         allocation: &Allocation,
         cx: &mut Ctx<Self>,
-    ) -> Result<(), String> {
+    ) -> Later<()> {
         let _ = (container, allocation, cx);
-        Ok(())
+        now(Ok(()))
     }
 
     /// See [`Isolator::usage`].
@@ -164,7 +158,7 @@ impl<P: IsolatorProcess> Isolator for Front<P> {
         container: &ContainerId,
         setup: Arc<ContainerSetup>,
     ) -> IsolatorFuture<LaunchInfo> {
-        self.ask(container, "prepare", move |it, id, cx| now(it.prepare(id, &setup, cx)))
+        self.ask(container, "prepare", move |it, id, cx| it.prepare(id, &setup, cx))
     }
 
     fn isolate(&self, container: &ContainerId, pid: u32) -> IsolatorFuture<()> {
@@ -179,7 +173,7 @@ impl<P: IsolatorProcess> Isolator for Front<P> {
     }
 
     fn update(&self, container: &ContainerId, allocation: Allocation) -> IsolatorFuture<()> {
-        self.ask(container, "update", move |it, id, cx| now(it.update(id, &allocation, cx)))
+        self.ask(container, "update", move |it, id, cx| it.update(id, &allocation, cx))
     }
 
     fn usage(&self, container: &ContainerId) -> IsolatorFuture<ResourceStatistics> {

@@ -6,15 +6,18 @@
 //!
 //! 1. `clone_namespaces`: `CLONE_NEW*` numbers that the first process is cloned with;
 //!    `enter_namespaces` are entered instead
-//! 2. `file_operations` that make directories and links, then `mounts`, each in the order given.
-//!    Flags are `MS_*` numbers; a target that is missing is made: a directory, or a file when the
-//!    source is one. Targets are paths of the host, below `rootfs` when there is one
+//! 2. `mounts`, then `file_operations` (directories, links, mounts that depend on them), each in the
+//!    order given. Flags are `MS_*` numbers; a mount's target that is missing is made: a directory,
+//!    or a file when the source is one. Targets are paths of the host, below `rootfs` when there is
+//!    one
 //! 3. `rootfs`: becomes the root; then `masked_paths` are hidden
 //! 4. `rlimits`; without both numbers a limit is unlimited
 //! 5. `working_directory`
 //! 6. `user`, with capabilities kept: `bounding_capabilities`, then `effective_capabilities`, which
 //!    are also made ambient so that they survive exec
-//! 7. `no_new_privileges`, then `seccomp_profile`
+//! 7. `no_new_privileges`, then `seccomp_profile`, by [`compile`](crate::linux::filter::compile) and
+//!    [`install`](crate::linux::filter::install). Without `no_new_privileges` the filter comes before
+//!    step 6, as only root may install it then
 //! 8. `environment` over that of the executor, and exec
 
 use protos::mesos;
@@ -139,7 +142,16 @@ pub fn filesystem(
     }
 }
 
-/// A directory that is made before the mounts.
+/// A mount that follows other file operations.
+pub fn mount_later(mount: ContainerMountInfo) -> mesos::slave::ContainerFileOperation {
+    use mesos::slave::container_file_operation::{Operation, Parameters};
+    mesos::slave::ContainerFileOperation {
+        operation: Some(Operation::Mount as i32),
+        parameters: Some(Parameters::Mount(mount)),
+    }
+}
+
+/// A directory that is made after the mounts.
 pub fn mkdir(target: impl Into<String>) -> mesos::slave::ContainerFileOperation {
     use mesos::slave::container_file_operation::{Mkdir, Operation, Parameters};
     mesos::slave::ContainerFileOperation {
@@ -151,7 +163,7 @@ pub fn mkdir(target: impl Into<String>) -> mesos::slave::ContainerFileOperation 
     }
 }
 
-/// A symbolic link that is made before the mounts.
+/// A symbolic link named `target` that leads to `source`; made after the mounts.
 pub fn symlink(
     source: impl Into<String>,
     target: impl Into<String>,

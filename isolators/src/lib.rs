@@ -10,43 +10,61 @@
 //! # Map
 //! - [`Isolator`]: the contract; [`front`]: answers it with an actor
 //! - [`setup`]: what isolators are told; [`launch`]: what they ask a launcher to do inside
-//! - [`options`]: the slave's flags that concern isolators
-//! - [`posix_cpu`], [`posix_mem`]: measure the container's processes
+//! - [`limits`]: what tasks' limits add up to; [`limitation`]: how a limit ends a container
+//! - [`options`]: what isolators are told once; [`flags`]: the slave's flags that say it
+//! - [`posix_cpu`], [`posix_mem`], [`disk_du`]: measure a container; [`posix_rlimits`] limits it
+//! - [`cgroups`]: control groups, versions 1 and 2, and what isolates by them
+//! - [`filesystem`], [`volume`]: what files it sees; [`namespaces`], [`mod@linux`]: what else it sees
+//!   and may do; [`environment_secret`], [`secret`]: what it alone knows
+//! - [`network`]: where it listens, and its own networks
+//! - [`preparer`]: hosts isolators that only decide at the start
 //! - [`tree`]: which processes belong to a container
-//! - [`select`]: names of the flag `isolation`
+//! - [`select`]: names of the flag `isolation`; [`start`](mod@start): starts what they name
 //!
 //! # Example
 //! ```
 //! use isolators::select::select;
-//! let names: Vec<_> = select("process").unwrap();
-//! assert_eq!(names, ["posix/cpu", "posix/mem"]);
+//! let names = select("process").unwrap();
+//! assert!(names.contains(&"posix/cpu") && names.contains(&"posix/mem"));
 //! assert!(select("posix/nonsense").is_err());
 //! ```
 
+pub mod cgroups;
+pub mod disk_du;
+pub mod environment_secret;
+pub mod filesystem;
+pub mod flags;
 pub mod front;
 pub mod launch;
+pub mod limitation;
+pub mod limits;
+pub mod linux;
+pub mod namespaces;
+pub mod network;
 pub mod options;
 pub mod posix_cpu;
 pub mod posix_mem;
+pub mod posix_rlimits;
+pub mod preparer;
+pub mod secret;
 pub mod select;
 pub mod setup;
+pub mod start;
 pub mod tree;
+pub mod volume;
 
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
-use libprocess::Node;
 use prost::Message;
 use protos::ids::ContainerId;
 use protos::mesos::{ContainerStatus, ResourceStatistics};
 
-use front::IsolatorProcess;
+pub use flags::Flags;
 pub use launch::{LaunchInfo, Limitation};
 pub use options::Options;
-use posix_cpu::PosixCpu;
-use posix_mem::PosixMem;
-use select::SelectError;
 pub use setup::{Allocation, ContainerSetup, Limits, Recovered};
+pub use start::start;
 
 /// An isolator failed on a container.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -104,17 +122,4 @@ pub fn merge_statistics(into: &mut ResourceStatistics, part: &ResourceStatistics
 /// Adds the fields that one isolator knows.
 pub fn merge_status(into: &mut ContainerStatus, part: &ContainerStatus) {
     let _ = into.merge(part.encode_to_vec().as_slice());
-}
-
-/// Starts the isolators that options name, on a node, in the order in which they run.
-///
-/// # Errors
-/// As [`select::select`].
-pub fn start(node: &Node, options: &Options) -> Result<Vec<Arc<dyn Isolator>>, SelectError> {
-    let names = select::select(&options.isolation)?;
-    let isolators = names.into_iter().map(|name| match name {
-        PosixCpu::NAME => front::start(node, PosixCpu::default()),
-        _ => front::start(node, PosixMem::default()),
-    });
-    Ok(isolators.collect())
 }

@@ -27,6 +27,8 @@ pub struct Options {
     pub cgroups_hierarchy: PathBuf,
     /// Name of the cgroup that holds all others of the slave.
     pub cgroups_root: String,
+    /// How long the processes of an ended container may take to go.
+    pub cgroups_destroy_timeout: Duration,
     /// Hard CPU limits.
     pub cgroups_enable_cfs: bool,
     /// Memory limits count swap too.
@@ -71,6 +73,10 @@ pub struct Options {
     pub network_cni_plugins_dir: Option<String>,
     /// Where CNI configurations are.
     pub network_cni_config_dir: Option<PathBuf>,
+    /// Containers' traffic is counted.
+    pub network_cni_metrics: bool,
+    /// What is known of networks survives a reboot.
+    pub network_cni_root_dir_persist: bool,
     /// From one look at listening sockets to the next.
     pub container_ports_watch_interval: Duration,
     /// A container that listens where it may not is destroyed.
@@ -102,6 +108,7 @@ impl Default for Options {
             sandbox_directory: PathBuf::from("/mnt/mesos/sandbox"),
             cgroups_hierarchy: PathBuf::from("/sys/fs/cgroup"),
             cgroups_root: "mesos".to_owned(),
+            cgroups_destroy_timeout: Duration::from_secs(60),
             cgroups_enable_cfs: false,
             cgroups_limit_swap: false,
             cgroups_cpu_enable_pids_and_tids_count: false,
@@ -124,6 +131,8 @@ impl Default for Options {
             seccomp_profile_name: None,
             network_cni_plugins_dir: None,
             network_cni_config_dir: None,
+            network_cni_metrics: true,
+            network_cni_root_dir_persist: false,
             container_ports_watch_interval: Duration::from_secs(30),
             enforce_container_ports: false,
             check_agent_port_range_only: false,

@@ -1,5 +1,7 @@
 //! `posix/cpu`: observes the CPU time of a container's processes.
 
+use std::sync::Arc;
+
 use libprocess::{Ctx, Process, Routes};
 use protos::ids::ContainerId;
 use protos::mesos::ResourceStatistics;
@@ -7,12 +9,20 @@ use protos::mesos::ResourceStatistics;
 use crate::front::{Containers, IsolatorProcess, Later, now};
 use crate::launch::LaunchInfo;
 use crate::setup::{ContainerSetup, Recovered};
-use crate::tree;
+use crate::tree::Shared;
 
 /// The isolator's actor.
 #[derive(Default)]
 pub struct PosixCpu {
+    processes: Shared,
     containers: Containers,
+}
+
+impl PosixCpu {
+    /// Measures by a table of processes that others may share.
+    pub fn new(processes: Shared) -> Self {
+        Self { processes, containers: Containers::default() }
+    }
 }
 
 impl Process for PosixCpu {
@@ -30,10 +40,10 @@ impl IsolatorProcess for PosixCpu {
     fn prepare(
         &mut self,
         container: &ContainerId,
-        _: &ContainerSetup,
+        _: &Arc<ContainerSetup>,
         _: &mut Ctx<Self>,
-    ) -> Result<LaunchInfo, String> {
-        self.containers.prepare(container).map(|()| LaunchInfo::default())
+    ) -> Later<LaunchInfo> {
+        now(self.containers.prepare(container).map(|()| LaunchInfo::default()))
     }
 
     fn isolate(&mut self, container: &ContainerId, pid: u32, _: &mut Ctx<Self>) -> Later<()> {
@@ -48,7 +58,8 @@ impl IsolatorProcess for PosixCpu {
     ) -> Result<ResourceStatistics, String> {
         let pid = self.containers.pid(container)?;
         let ticks = procfs::ticks_per_second() as f64;
-        let members = tree::members(pid);
+        let table = self.processes.table(cx.now());
+        let members = table.members(pid);
         // Time of children that ended and were waited for counts as well.
         let user: i64 = members.iter().map(|stat| stat.utime as i64 + stat.cutime.max(0)).sum();
         let system: i64 = members.iter().map(|stat| stat.stime as i64 + stat.cstime.max(0)).sum();

@@ -1,5 +1,7 @@
 //! `posix/mem`: observes the resident memory of a container's processes.
 
+use std::sync::Arc;
+
 use libprocess::{Ctx, Process, Routes};
 use protos::ids::ContainerId;
 use protos::mesos::ResourceStatistics;
@@ -7,12 +9,20 @@ use protos::mesos::ResourceStatistics;
 use crate::front::{Containers, IsolatorProcess, Later, now};
 use crate::launch::LaunchInfo;
 use crate::setup::{ContainerSetup, Recovered};
-use crate::tree;
+use crate::tree::Shared;
 
 /// The isolator's actor.
 #[derive(Default)]
 pub struct PosixMem {
+    processes: Shared,
     containers: Containers,
+}
+
+impl PosixMem {
+    /// Measures by a table of processes that others may share.
+    pub fn new(processes: Shared) -> Self {
+        Self { processes, containers: Containers::default() }
+    }
 }
 
 impl Process for PosixMem {
@@ -30,10 +40,10 @@ impl IsolatorProcess for PosixMem {
     fn prepare(
         &mut self,
         container: &ContainerId,
-        _: &ContainerSetup,
+        _: &Arc<ContainerSetup>,
         _: &mut Ctx<Self>,
-    ) -> Result<LaunchInfo, String> {
-        self.containers.prepare(container).map(|()| LaunchInfo::default())
+    ) -> Later<LaunchInfo> {
+        now(self.containers.prepare(container).map(|()| LaunchInfo::default()))
     }
 
     fn isolate(&mut self, container: &ContainerId, pid: u32, _: &mut Ctx<Self>) -> Later<()> {
@@ -47,7 +57,8 @@ impl IsolatorProcess for PosixMem {
         cx: &mut Ctx<Self>,
     ) -> Result<ResourceStatistics, String> {
         let pid = self.containers.pid(container)?;
-        let pages: u64 = tree::members(pid).iter().map(|stat| stat.rss).sum();
+        let table = self.processes.table(cx.now());
+        let pages: u64 = table.members(pid).iter().map(|stat| stat.rss).sum();
         let bytes = pages * procfs::page_size();
         Ok(ResourceStatistics {
             timestamp: cx.now().as_secs_f64(),

@@ -278,7 +278,7 @@ fn binaries_with_bad_flags_fail_in_one_line() {
         ("mesos-slave", &["--master=nonsense", &unused, &port]),
         (
             "mesos-slave",
-            &["--master=127.0.0.1:1", "--isolation=cgroups/cpu", "--ip=127.0.0.1", &unused, &port],
+            &["--master=127.0.0.1:1", "--isolation=disk/xfs", "--ip=127.0.0.1", &unused, &port],
         ),
         ("mesos-agent", &["--master=127.0.0.1:1"]),
         ("mesos-execute", &["--master=127.0.0.1:1", "--name=x", "--nonsense"]),

@@ -2,9 +2,20 @@
 
 use crate::shell::{self, Failure, Outcome};
 
-/// Debian's packages: a foreign scheduler is built with Go; the fetcher's tests pack archives.
-const PACKAGES: [&str; 7] =
-    ["golang-go", "golang-github-mesos-mesos-go-dev", "curl", "zip", "unzip", "bzip2", "xz-utils"];
+/// Debian's packages: a foreign scheduler is built with Go; the fetcher's tests pack archives;
+/// containers join networks.
+const PACKAGES: [&str; 10] = [
+    "golang-go",
+    "golang-github-mesos-mesos-go-dev",
+    "curl",
+    "zip",
+    "unzip",
+    "bzip2",
+    "xz-utils",
+    "containernetworking-plugins",
+    "iproute2",
+    "linux-perf",
+];
 
 /// Parts of the toolchain that a minimal installation lacks.
 const COMPONENTS: [(&str, &str); 2] = [("fmt", "rustfmt"), ("clippy", "clippy")];
