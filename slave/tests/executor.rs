@@ -145,7 +145,7 @@ impl Stage {
             let one = |update: &StatusUpdate| {
                 let status = &update.status;
                 let reason = status.reason.map(|_| status.reason());
-                (reason, status.healthy, status.check_status.clone())
+                (reason, status.healthy, status.check_status)
             };
             slave.updates.iter().map(one).collect()
         };
