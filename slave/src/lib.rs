@@ -39,11 +39,11 @@ pub mod flags;
 pub mod gc;
 mod http;
 mod metrics;
+pub mod modules;
 pub mod paths;
 mod recovery;
 mod registration;
 mod run;
-mod sizes;
 mod state;
 pub mod status_updates;
 

@@ -31,6 +31,7 @@ pub fn run(program: &str, args: impl IntoIterator<Item = String>) -> ExitCode {
         println!("mesos {VERSION}");
         return ExitCode::SUCCESS;
     }
+    let idle = flags.warnings(&loaded.effective);
     let config = match flags.config(hostname(&flags), loaded.effective) {
         Ok(config) => config,
         Err(reason) => return fail(program, &reason),
@@ -43,7 +44,7 @@ pub fn run(program: &str, args: impl IntoIterator<Item = String>) -> ExitCode {
         Ok(logger) => logger,
         Err(error) => return fail(program, &error.to_string()),
     };
-    for warning in &loaded.warnings {
+    for warning in loaded.warnings.iter().chain(&idle) {
         slog::warn!(log, "{}", warning);
     }
     real::run(async {

@@ -11,10 +11,12 @@ use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
 
+use isolators::Allocation;
 use libprocess::Node;
 use libprocess::real::{Config, run, start};
 use protos::ids::ContainerId;
 use protos::mesos::{self, command_info::Uri};
+use protos::resources::Resources;
 use slave::containerizer::{
     self, ContainerConfig, ContainerError, Containerizer, ContainerizerOptions, LauncherKind,
     RecoveredContainer,
@@ -65,7 +67,7 @@ impl Host {
             executor_info: mesos::ExecutorInfo::default(),
             command: mesos::CommandInfo { value, ..Default::default() },
             task_info: None,
-            resources: "cpus:2;mem:64".parse().unwrap(),
+            allocation: allocation("cpus:2;mem:64"),
             directory: self.sandbox(name),
             user: None,
             environment: BTreeMap::from([("PATH".to_owned(), path)]),
@@ -81,6 +83,10 @@ impl Host {
             self.node.sleep(Duration::from_millis(10)).await;
         }
     }
+}
+
+fn allocation(text: &str) -> Allocation {
+    Allocation::from(text.parse::<Resources>().unwrap())
 }
 
 fn uri(value: String) -> Uri {
@@ -148,7 +154,7 @@ fn container_destroyed_leaves_no_process_behind() {
         let usage = host.containerizer.usage(&id).await.unwrap();
         assert_eq!((usage.cpus_limit(), usage.mem_limit_bytes()), (2.0, 64 << 20));
         assert!(usage.mem_rss_bytes() > 0 && usage.cpus_user_time_secs.is_some());
-        host.containerizer.update(&id, "cpus:1;mem:32".parse().unwrap()).await.unwrap();
+        host.containerizer.update(&id, allocation("cpus:1;mem:32")).await.unwrap();
         assert_eq!(host.containerizer.usage(&id).await.unwrap().cpus_limit(), 1.0);
         let pid = host.containerizer.status(&id).await.unwrap().executor_pid;
         assert_eq!(pid.unwrap().to_string(), read(&files[1]).trim());
@@ -256,7 +262,13 @@ fn container_of_an_earlier_slave_is_measured_and_destroyed() {
         command.env("MESOS_DIRECTORY", &directory);
         let mut child = command.spawn().unwrap();
         let id = ContainerId::new("c");
-        let recovered = RecoveredContainer { id: id.clone(), pid: child.id(), directory };
+        let recovered = RecoveredContainer {
+            id: id.clone(),
+            pid: child.id(),
+            directory,
+            allocation: allocation("cpus:1;mem:32"),
+            executor_info: mesos::ExecutorInfo::default(),
+        };
         host.containerizer.recover(vec![recovered]).await.unwrap();
         assert!(host.containerizer.usage(&id).await.unwrap().mem_rss_bytes() > 0);
         let over = host.containerizer.wait(&id);
