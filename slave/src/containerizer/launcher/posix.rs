@@ -8,7 +8,6 @@ use futures::FutureExt;
 use futures::future::{BoxFuture, ready};
 use libprocess::subprocess::{Ended, Target};
 use protos::ids::ContainerId;
-use protos::json::to_json;
 use protos::mesos;
 
 use super::{Forked, Launcher, Os, RecoveredContainer, Spec, fork, output, outputs, unknown_end};
@@ -81,7 +80,8 @@ pub(super) fn launch_info(spec: &Spec) -> Vec<u8> {
     variables.retain(|variable| own.iter().all(|set| set.name != variable.name));
     variables.extend(own);
     info.environment = Some(mesos::Environment { variables });
-    to_json(&info).to_string().into_bytes()
+    // Behind its length: half of it must not be taken for the whole.
+    crate::checkpoint::encode(&info).to_vec()
 }
 
 /// Makes a held child a first process.
