@@ -23,6 +23,8 @@ pub struct Helpers {
     pub fetcher: Vec<String>,
     /// `mesos-containerizer`.
     pub containerizer: Vec<String>,
+    /// `mesos-logrotate-logger`.
+    pub logger: Vec<String>,
 }
 
 /// What happens to executors of an earlier run of the slave.
@@ -129,6 +131,7 @@ impl Default for Config {
                 executor: vec!["mesos-executor".to_owned()],
                 fetcher: vec!["mesos-fetcher".to_owned()],
                 containerizer: vec!["mesos-containerizer".to_owned()],
+                logger: vec!["mesos-logrotate-logger".to_owned()],
             },
             flags: BTreeMap::new(),
             on_exit: Arc::new(|_, _| {}),

@@ -9,6 +9,7 @@ use super::{Flags, default_runtime_dir, idle};
 use crate::containerizer::{ContainerizerOptions, LauncherKind, linux_is_usable};
 use crate::detection::{self, Host};
 use crate::fetcher::FetcherOptions;
+use crate::logger::{self, LoggerOptions, Rotation};
 use crate::{Config, Helpers, Recover};
 
 impl Flags {
@@ -69,14 +70,18 @@ impl Flags {
     }
 
     /// What the containerizer is told; `config` is the slave's.
-    pub fn containerizer(&self, config: &Config) -> ContainerizerOptions {
+    ///
+    /// # Errors
+    /// Text naming the flag that cannot be used.
+    pub fn containerizer(&self, config: &Config) -> Result<ContainerizerOptions, String> {
+        let logger = self.logger(config)?;
         let launcher = match self.launcher.as_deref() {
             Some("linux") => LauncherKind::Linux,
             Some(_) => LauncherKind::Posix,
             None if linux_is_usable(&self.cgroups_hierarchy) => LauncherKind::Linux,
             None => LauncherKind::Posix,
         };
-        ContainerizerOptions {
+        Ok(ContainerizerOptions {
             isolation: self.isolation.clone(),
             fetcher: config.helpers.fetcher.clone(),
             frameworks_home: self.frameworks_home.clone(),
@@ -91,6 +96,7 @@ impl Flags {
                 ..FetcherOptions::default()
             },
             launcher,
+            logger,
             helper: config.helpers.containerizer.clone(),
             isolators: self.isolators.clone().apply(isolators::Options {
                 work_dir: config.work_dir.clone(),
@@ -101,7 +107,27 @@ impl Flags {
                 agent_ports: ports(&config.resources),
                 ..isolators::Options::default()
             }),
+        })
+    }
+
+    /// Who takes containers' output.
+    fn logger(&self, config: &Config) -> Result<Option<LoggerOptions>, String> {
+        match self.container_logger.as_deref() {
+            None | Some("") => return Ok(None),
+            Some(logger::NAME) => {}
+            Some(other) => return Err(format!("flag 'container_logger': '{other}' is unknown")),
         }
+        let rotation = |size: &str, options: &str| {
+            let modules = self.modules.clone().unwrap_or_default();
+            let get = |key| modules.parameter(logger::NAME, key);
+            Rotation::read(get(size), get(options))
+                .map_err(|error| format!("flag 'modules': {}: {error}", logger::NAME))
+        };
+        Ok(Some(LoggerOptions {
+            program: config.helpers.logger.clone(),
+            stdout: rotation("max_stdout_size", "logrotate_stdout_options")?,
+            stderr: rotation("max_stderr_size", "logrotate_stderr_options")?,
+        }))
     }
 
     /// The helper programs, in the launcher's directory or beside this program.
@@ -113,6 +139,7 @@ impl Flags {
             executor: program("mesos-executor"),
             fetcher: program("mesos-fetcher"),
             containerizer: program("mesos-containerizer"),
+            logger: program("mesos-logrotate-logger"),
         }
     }
 }
