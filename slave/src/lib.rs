@@ -15,6 +15,7 @@
 //! - [`status_updates`]: streams of updates, each on disk before it is sent
 //! - [`containerizer`], [`logger`], [`fetcher`], [`executor`]: containers, what goes into them, what runs commands
 //! - [`checkpoint`], [`paths`]: what is on disk, and where
+//! - [`oversubscription`]: what may be offered once more, and who yields for it
 //! - [`detection`]: what the host has; [`gc`]: what is over and old goes
 //! - [`flags`], [`Config`]: how a slave is told what to do
 //!
@@ -41,6 +42,7 @@ mod http;
 pub mod logger;
 mod metrics;
 pub mod modules;
+pub mod oversubscription;
 pub mod paths;
 mod recovery;
 mod registration;

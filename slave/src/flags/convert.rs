@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use protos::resources::Resources;
 
@@ -10,6 +11,7 @@ use crate::containerizer::{ContainerizerOptions, LauncherKind, linux_is_usable};
 use crate::detection::{self, Host};
 use crate::fetcher::FetcherOptions;
 use crate::logger::{self, LoggerOptions, Rotation};
+use crate::oversubscription::{FixedEstimator, LoadQosController, NewController, NewEstimator};
 use crate::{Config, Helpers, Recover};
 
 impl Flags {
@@ -58,6 +60,10 @@ impl Flags {
             gc_delay: self.gc_delay,
             gc_disk_headroom: self.gc_disk_headroom,
             disk_watch_interval: self.disk_watch_interval,
+            estimator: self.estimator()?,
+            oversubscribed_interval: self.oversubscribed_resources_interval,
+            controller: self.controller()?,
+            qos_correction_interval: self.qos_correction_interval_min,
             helpers: self.helpers(),
             flags: effective,
             ..Config::default()
@@ -108,6 +114,43 @@ impl Flags {
                 ..isolators::Options::default()
             }),
         })
+    }
+
+    fn parameter(&self, module: &str, key: &str) -> Option<&str> {
+        self.modules.as_ref()?.parameter(module, key)
+    }
+
+    /// Who says what may be offered beyond what is allocated.
+    fn estimator(&self) -> Result<Option<NewEstimator>, String> {
+        match self.resource_estimator.as_deref() {
+            None | Some("") => return Ok(None),
+            Some(FixedEstimator::NAME) => {}
+            Some(other) => return Err(format!("flag 'resource_estimator': '{other}' is unknown")),
+        }
+        let text = self.parameter(FixedEstimator::NAME, "resources").unwrap_or_default();
+        let resources = text.parse::<Resources>();
+        let resources = resources.map_err(|error| format!("flag 'modules': {error}"))?;
+        let fixed = FixedEstimator::new(&resources);
+        Ok(Some(Arc::new(move || Box::new(fixed.clone()))))
+    }
+
+    /// Who says which executors yield.
+    fn controller(&self) -> Result<Option<NewController>, String> {
+        match self.qos_controller.as_deref() {
+            None | Some("") => return Ok(None),
+            Some(LoadQosController::NAME) => {}
+            Some(other) => return Err(format!("flag 'qos_controller': '{other}' is unknown")),
+        }
+        let threshold = |key: &str| {
+            let text = self.parameter(LoadQosController::NAME, key);
+            let number = text.map(str::parse::<f64>).transpose();
+            number.map_err(|error| format!("flag 'modules': {key}: {error}"))
+        };
+        let controller = LoadQosController {
+            five_minutes: threshold("load_threshold_5min")?,
+            fifteen_minutes: threshold("load_threshold_15min")?,
+        };
+        Ok(Some(Arc::new(move || Box::new(controller))))
     }
 
     /// Who takes containers' output.
