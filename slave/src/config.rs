@@ -9,6 +9,7 @@ use protos::mesos;
 use protos::resources::Resources;
 
 use crate::gc::Limits;
+use crate::oversubscription::{NewController, NewEstimator};
 use crate::recovery::ReconfigurationPolicy;
 
 /// Called once when the slave must end: the exit code and why.
@@ -23,6 +24,8 @@ pub struct Helpers {
     pub fetcher: Vec<String>,
     /// `mesos-containerizer`.
     pub containerizer: Vec<String>,
+    /// `mesos-logrotate-logger`.
+    pub logger: Vec<String>,
 }
 
 /// What happens to executors of an earlier run of the slave.
@@ -82,6 +85,14 @@ pub struct Config {
     pub gc_disk_headroom: f64,
     /// Between two looks at the disk (flag `disk_watch_interval`).
     pub disk_watch_interval: Duration,
+    /// Who says what may be offered beyond what is allocated (flag `resource_estimator`).
+    pub estimator: Option<NewEstimator>,
+    /// How often (flag `oversubscribed_resources_interval`).
+    pub oversubscribed_interval: Duration,
+    /// Who says which executors yield (flag `qos_controller`).
+    pub controller: Option<NewController>,
+    /// How often, at least a second apart (flag `qos_correction_interval_min`).
+    pub qos_correction_interval: Duration,
     /// The programs that the slave starts.
     pub helpers: Helpers,
     /// Effective flags, as `/flags` shows them.
@@ -125,10 +136,15 @@ impl Default for Config {
             gc_delay: Duration::from_secs(7 * 24 * 3600),
             gc_disk_headroom: 0.1,
             disk_watch_interval: Duration::from_secs(60),
+            estimator: None,
+            oversubscribed_interval: Duration::from_secs(15),
+            controller: None,
+            qos_correction_interval: Duration::ZERO,
             helpers: Helpers {
                 executor: vec!["mesos-executor".to_owned()],
                 fetcher: vec!["mesos-fetcher".to_owned()],
                 containerizer: vec!["mesos-containerizer".to_owned()],
+                logger: vec!["mesos-logrotate-logger".to_owned()],
             },
             flags: BTreeMap::new(),
             on_exit: Arc::new(|_, _| {}),

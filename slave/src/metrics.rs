@@ -27,6 +27,21 @@ const COUNTERS: [&str; 13] = [
     "slave/valid_status_updates",
 ];
 
+const REVOCABLE: [Gauge; 12] = [
+    ("slave/cpus_revocable_total", |s| revocable(s).cpus()),
+    ("slave/cpus_revocable_used", |s| used(s).revocable().cpus()),
+    ("slave/cpus_revocable_percent", |s| revocable_share(s, Resources::cpus)),
+    ("slave/mem_revocable_total", |s| revocable(s).mem()),
+    ("slave/mem_revocable_used", |s| used(s).revocable().mem()),
+    ("slave/mem_revocable_percent", |s| revocable_share(s, Resources::mem)),
+    ("slave/disk_revocable_total", |s| revocable(s).disk()),
+    ("slave/disk_revocable_used", |s| used(s).revocable().disk()),
+    ("slave/disk_revocable_percent", |s| revocable_share(s, Resources::disk)),
+    ("slave/gpus_revocable_total", |s| revocable(s).gpus()),
+    ("slave/gpus_revocable_used", |s| used(s).revocable().gpus()),
+    ("slave/gpus_revocable_percent", |s| revocable_share(s, Resources::gpus)),
+];
+
 pub(crate) fn register(cx: &Ctx<Slave>) {
     let slave = cx.handle();
     let gauges: [Gauge; 21] = [
@@ -59,12 +74,8 @@ pub(crate) fn register(cx: &Ctx<Slave>) {
     cx.node().metrics().gauge_at("slave/uptime_secs", &slave, uptime);
     // They show from the start, not from their first event.
     COUNTERS.iter().for_each(|name| drop(cx.node().metrics().counter(name)));
-    for kind in ["cpus", "mem", "disk", "gpus"] {
-        for what in ["total", "used", "percent"] {
-            // Nothing is oversubscribed here.
-            let name = format!("slave/{kind}_revocable_{what}");
-            cx.node().metrics().gauge_fn(&name, || 0.0);
-        }
+    for (name, value) in REVOCABLE {
+        cx.node().metrics().gauge(name, &slave, value);
     }
 }
 
@@ -72,6 +83,16 @@ pub(crate) fn register(cx: &Ctx<Slave>) {
 fn share(slave: &Slave, amount: fn(&Resources) -> f64) -> f64 {
     let total = amount(&slave.state.config.resources);
     if total > 0.0 { amount(&used(slave)) / total } else { 0.0 }
+}
+
+fn revocable(slave: &Slave) -> Resources {
+    slave.oversubscribed.clone().unwrap_or_default()
+}
+
+/// How much of a kind of revocable resource is in use, from 0 to 1.
+fn revocable_share(slave: &Slave, amount: fn(&Resources) -> f64) -> f64 {
+    let total = amount(&revocable(slave));
+    if total > 0.0 { amount(&used(slave).revocable()) / total } else { 0.0 }
 }
 
 fn executors(slave: &Slave, state: ExecutorState) -> f64 {

@@ -135,7 +135,7 @@ async fn start_node(
         ..real::Config::default()
     };
     let node = real::start(node.from_env(real::environment_but_bind)?).await?;
-    let options = flags.containerizer(&config);
+    let options = flags.containerizer(&config)?;
     start_with(&node, config, options, detector)
 }
 

@@ -22,6 +22,7 @@ use slave::containerizer::{
     RecoveredContainer,
 };
 use slave::fetcher::FetcherOptions;
+use slave::logger::{LoggerOptions, Rotation};
 
 /// How long anything may take.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -34,6 +35,14 @@ struct Host {
 
 /// Runs a test with a containerizer on a node of its own, within the limit.
 fn with_host<F: Future<Output = ()>>(test: impl FnOnce(Host) -> F) {
+    with_logger(None, test);
+}
+
+/// As [`with_host`], where output goes through a logger.
+fn with_logger<F: Future<Output = ()>>(
+    logger: Option<LoggerOptions>,
+    test: impl FnOnce(Host) -> F,
+) {
     run(async {
         let config = Config { ip: Ipv4Addr::LOCALHOST, ..Config::default() };
         let node = start(config).await.unwrap();
@@ -44,6 +53,7 @@ fn with_host<F: Future<Output = ()>>(test: impl FnOnce(Host) -> F) {
             isolation: "process".to_owned(),
             fetcher: vec![env!("CARGO_BIN_EXE_mesos-fetcher").to_owned()],
             launcher: LauncherKind::Posix,
+            logger,
             helper: vec![env!("CARGO_BIN_EXE_mesos-containerizer").to_owned()],
             ..ContainerizerOptions::default()
         };
@@ -312,5 +322,27 @@ fn uri_that_several_containers_want_at_once_is_downloaded_once() {
             assert_eq!(read(&stdout), "hello");
         }
         assert_eq!(served.load(std::sync::atomic::Ordering::SeqCst), 1);
+    });
+}
+
+#[test]
+fn output_through_a_logger_stays_within_its_bounds() {
+    let rotation = Rotation { max_bytes: 4096, keep: 1 };
+    let logger = LoggerOptions {
+        program: vec![env!("CARGO_BIN_EXE_mesos-logrotate-logger").to_owned()],
+        stdout: rotation,
+        stderr: rotation,
+    };
+    with_logger(Some(logger), |host| async move {
+        let id = ContainerId::new("c");
+        let config = host.config("c", "seq 10000; echo oops >&2");
+        let sandbox = config.directory.clone();
+        host.containerizer.launch(&id, config).await.unwrap();
+        host.containerizer.wait(&id).await.unwrap();
+        let file = |name: &str| read(&sandbox.join(name));
+        host.until("the last line", || file("stdout").ends_with("10000\n")).await;
+        assert_eq!(file("stdout.1").len(), 4096);
+        assert!(!sandbox.join("stdout.2").exists());
+        host.until("the error", || file("stderr") == "oops\n").await;
     });
 }

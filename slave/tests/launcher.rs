@@ -14,7 +14,6 @@ use std::time::Duration;
 use libprocess::Node;
 use libprocess::real::{Config, run, start};
 use protos::ids::ContainerId;
-use protos::json::to_json;
 use protos::mesos::{self, capability_info::Capability};
 use protos::resources::Resources;
 use slave::containerizer::{
@@ -218,7 +217,7 @@ fn helper(info: &isolators::LaunchInfo) -> Output {
         .spawn()
         .unwrap();
     let mut pipe = child.stdin.take().unwrap();
-    pipe.write_all(to_json(info).to_string().as_bytes()).unwrap();
+    pipe.write_all(&slave::checkpoint::encode(info)).unwrap();
     drop(pipe);
     child.wait_with_output().unwrap()
 }

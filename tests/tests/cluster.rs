@@ -136,6 +136,72 @@ fn slave_killed_and_restarted_keeps_its_task_which_finishes() {
 }
 
 #[test]
+fn task_that_ends_while_its_slave_is_away_is_told_finished() {
+    let mut cluster = Cluster::start(&[], 1, &[]);
+    let pid = cluster.directory().join("pid");
+    let command = format!("--command=echo $$ > {}; sleep 0.5", pid.display());
+    let execute = cluster.spawn_execute(&["--name=short", &command, "--checkpoint"]);
+    cluster.wait_for_task("short", "TASK_RUNNING");
+    let pid = wait_for("the task's process id", || {
+        std::fs::read_to_string(&pid).ok()?.trim().parse::<u32>().ok()
+    });
+    cluster.slaves[0].kill();
+    wait_for("the task's end", || {
+        (!std::path::Path::new(&format!("/proc/{pid}")).exists()).then_some(())
+    });
+    let restarted = cluster.slave(0, free_port(), &[]);
+    let (out, err) = text(&execute.wait_with_output().unwrap());
+    assert!(out.contains("TASK_FINISHED"), "{out}\n{err}");
+    drop(restarted);
+}
+
+#[test]
+fn slave_told_to_clean_up_ends_what_it_finds() {
+    let mut cluster = Cluster::start(&[], 1, &[]);
+    let pid = cluster.directory().join("pid");
+    let command = format!("--command=echo $$ > {}; exec sleep 1000", pid.display());
+    let _execute = Running(cluster.spawn_execute(&["--name=long", &command, "--checkpoint"]));
+    cluster.wait_for_task("long", "TASK_RUNNING");
+    let pid = wait_for("the task's process id", || {
+        std::fs::read_to_string(&pid).ok()?.trim().parse::<u32>().ok()
+    });
+    cluster.slaves[0].kill();
+    let work_dir = format!("--work_dir={}", cluster.slave_dir(0).display());
+    let (master, port) = (format!("--master={}", cluster.master.address), free_port());
+    let output = Command::new(binary("mesos-slave"))
+        .args(["--ip=127.0.0.1", "--recover=cleanup", &work_dir, &master])
+        .arg(format!("--port={port}"))
+        .output()
+        .unwrap();
+    let (out, err) = text(&output);
+    assert!(output.status.success(), "{out}{err}");
+    assert!(!std::path::Path::new(&format!("/proc/{pid}")).exists());
+    assert!(!cluster.slave_dir(0).join("meta/slaves/latest").exists());
+}
+
+#[test]
+fn task_over_its_memory_fails_for_that_reason_and_its_neighbour_does_not_notice() {
+    let root = format!("--cgroups_root=mesos-test-{}", std::process::id());
+    let cluster =
+        Cluster::start(&[], 1, &["--launcher=linux", "--isolation=cgroups/cpu,cgroups/mem", &root]);
+    let neighbour = cluster.spawn_execute(&["--name=calm", "--command=sleep 3"]);
+    cluster.wait_for_task("calm", "TASK_RUNNING");
+    let output = cluster.execute(&[
+        "--name=hog",
+        "--command=head -c 300m /dev/zero | tail",
+        "--resources=cpus:0.1;mem:32",
+    ]);
+    let (out, err) = text(&output);
+    assert!(!output.status.success(), "{out}{err}");
+    for expected in ["REASON_CONTAINER_LIMITATION_MEMORY", "Memory limit exceeded: Requested: 64MB"]
+    {
+        assert!(out.contains(expected), "{expected} is missing in\n{out}\n{err}");
+    }
+    let (out, err) = text(&neighbour.wait_with_output().unwrap());
+    assert!(out.contains("TASK_FINISHED"), "{out}\n{err}");
+}
+
+#[test]
 fn master_framing_follows_the_protocol() {
     let cluster = Cluster::start(&[], 0, &[]);
     let to = cluster.master.address;

@@ -51,17 +51,26 @@ impl Slave {
             });
         }
         let owner = container_config.user.as_deref().and_then(owner);
-        let meta_latest = framework.checkpoints().then(|| run.with_file_name("latest"));
-        // A disk keeps the order: the executor's checkpoints are written before.
+        // All are asked for at once: a disk keeps the order. The container is prepared meanwhile; it
+        // does not run before its process is written down, which comes after all of this.
+        let made = disk.create_dir(&directory);
+        let owned = owner.map(|(uid, gid)| disk.chown(&directory, uid, gid));
+        let links = [
+            framework.checkpoints().then(|| disk.symlink(&run, &run.with_file_name("latest"))),
+            Some(disk.symlink(&directory, &runs.join("latest"))),
+        ];
+        let linked = futures::future::try_join_all(links.into_iter().flatten());
+        cx.defer(linked, |slave, linked, cx| {
+            if let Err(error) = linked {
+                slave.exit(1, format!("cannot write a checkpoint: {error}"), cx);
+            }
+        });
         let prepared = async move {
-            disk.create_dir(&directory).await?;
-            if let Some((uid, gid)) = owner {
-                disk.chown(&directory, uid, gid).await?;
+            made.await?;
+            match owned {
+                Some(owned) => owned.await,
+                None => Ok(()),
             }
-            if let Some(latest) = meta_latest {
-                disk.symlink(&run, &latest).await?;
-            }
-            disk.symlink(&directory, &runs.join("latest")).await
         };
         let timeout = self.state.config.executor_registration_timeout;
         let (f, e, c) = (framework_id.clone(), executor_id.clone(), container.clone());

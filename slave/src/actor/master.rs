@@ -149,6 +149,7 @@ impl Slave {
             let message = UpdateSlaveMessage { slave_id: id.wire(), ..Default::default() };
             cx.send(master, &message);
         }
+        self.tell_oversubscribed(cx);
     }
 
     pub(super) fn ping(&mut self, m: PingSlaveMessage, cx: &mut Ctx<Self>) {

@@ -4,6 +4,7 @@ mod effects;
 mod launch;
 mod master;
 mod orders;
+mod oversubscription;
 mod recover;
 
 use std::sync::Arc;
@@ -14,8 +15,11 @@ use futures::future::{BoxFuture, Shared};
 use libprocess::files::Files;
 use libprocess::{Ctx, Handle, Node, Pid, Process, Routes, Time};
 
+use protos::resources::Resources;
+
 use crate::containerizer::Containerizer;
 use crate::gc::GarbageCollector;
+use crate::oversubscription::{QosController, ResourceEstimator};
 use crate::recovery::recover;
 use crate::registration::Registration;
 use crate::state::State;
@@ -40,6 +44,10 @@ pub struct Slave {
     taken_over: bool,
     /// What earlier runs left has been looked for.
     looked_for_leftovers: bool,
+    estimator: Option<Box<dyn ResourceEstimator>>,
+    controller: Option<Box<dyn QosController>>,
+    /// What the master was last told of revocable resources.
+    pub(crate) oversubscribed: Option<Resources>,
     /// Before that, `/monitor/statistics` is not measured again.
     pub(crate) next_statistics: Time,
 }
@@ -71,6 +79,9 @@ pub fn start(
         leaving: None,
         taken_over: false,
         looked_for_leftovers: false,
+        estimator: None,
+        controller: None,
+        oversubscribed: None,
         next_statistics: node.now(),
     };
     node.spawn_numbered("slave", slave)
@@ -113,6 +124,7 @@ impl Process for Slave {
         let gc = GarbageCollector::new(self.state.config.gc_limits(), self.files.clone());
         self.gc = Some(cx.spawn_numbered("agent-garbage-collector", gc));
         metrics::register(cx);
+        self.start_oversubscription(cx);
         let work_dir = self.state.config.work_dir.clone();
         let strict = self.state.config.strict;
         cx.defer(recover(cx.disk(), work_dir, strict), Self::recovered);

@@ -141,6 +141,8 @@ fn start_executor(
     };
     let all = paths::all_of_executor(&state.config.work_dir, &slave, id, executor_id);
     fx.push(Effect::Keep(all.to_vec()));
+    // Its sandbox is made before the checkpoints are written, which takes longer.
+    let launch = fx.0.len();
     let Some(framework) = state.frameworks.get_mut(id) else { return };
     if framework.checkpoints() {
         let meta = paths::meta_executor(&state.config.work_dir, &slave, id, executor_id);
@@ -151,7 +153,7 @@ fn start_executor(
     framework.executors.insert(executor_id.clone(), executor);
     queue(state, id, executor_id, task, fx);
     fx.note(format!("container {container} for executor {executor_id} of framework {id}"));
-    fx.push(Effect::Launch(id.clone(), executor_id.clone()));
+    fx.0.insert(launch, Effect::Launch(id.clone(), executor_id.clone()));
 }
 
 /// The executor of a command task.

@@ -149,7 +149,7 @@ impl MesosContainerizer {
                 let Some(limitation) = limitation else { return };
                 let Some(container) = this.containers.get_mut(&id) else { return };
                 slog::info!(cx.log(), "container exceeds a limit";
-                    "container" => %id, "reason" => limitation.message());
+                    "container" => %id, "reason" => limitation.message().lines().next());
                 container.limitation.get_or_insert(limitation);
                 this.destroy(&id, cx);
             });

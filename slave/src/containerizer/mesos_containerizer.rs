@@ -16,6 +16,7 @@ use super::launcher::{self, Launcher, LauncherError, LauncherKind};
 use super::states::State;
 use super::{ContainerError, ContainerFuture, Containerizer, RecoveredContainer, Termination};
 use crate::fetcher::{Fetcher, FetcherOptions};
+use crate::logger::LoggerOptions;
 
 /// Ended containers whose end is still known to who asks late.
 const MAX_REMEMBERED: usize = 1024;
@@ -35,6 +36,8 @@ pub struct ContainerizerOptions {
     pub launcher: LauncherKind,
     /// Program and leading arguments of `mesos-containerizer`.
     pub helper: Vec<String>,
+    /// Who takes containers' output; files without bounds when absent (flag `container_logger`).
+    pub logger: Option<LoggerOptions>,
     /// What isolators are told; the launcher shares the cgroups. The field `isolation` above wins.
     pub isolators: isolators::Options,
 }
@@ -48,6 +51,7 @@ impl Default for ContainerizerOptions {
             fetching: FetcherOptions::default(),
             launcher: LauncherKind::Direct,
             helper: vec!["mesos-containerizer".to_owned()],
+            logger: None,
             isolators: isolators::Options::default(),
         }
     }

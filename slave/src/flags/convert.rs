@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use protos::resources::Resources;
 
@@ -9,6 +10,8 @@ use super::{Flags, default_runtime_dir, idle};
 use crate::containerizer::{ContainerizerOptions, LauncherKind, linux_is_usable};
 use crate::detection::{self, Host};
 use crate::fetcher::FetcherOptions;
+use crate::logger::{self, LoggerOptions, Rotation};
+use crate::oversubscription::{FixedEstimator, LoadQosController, NewController, NewEstimator};
 use crate::{Config, Helpers, Recover};
 
 impl Flags {
@@ -57,6 +60,10 @@ impl Flags {
             gc_delay: self.gc_delay,
             gc_disk_headroom: self.gc_disk_headroom,
             disk_watch_interval: self.disk_watch_interval,
+            estimator: self.estimator()?,
+            oversubscribed_interval: self.oversubscribed_resources_interval,
+            controller: self.controller()?,
+            qos_correction_interval: self.qos_correction_interval_min,
             helpers: self.helpers(),
             flags: effective,
             ..Config::default()
@@ -69,14 +76,18 @@ impl Flags {
     }
 
     /// What the containerizer is told; `config` is the slave's.
-    pub fn containerizer(&self, config: &Config) -> ContainerizerOptions {
+    ///
+    /// # Errors
+    /// Text naming the flag that cannot be used.
+    pub fn containerizer(&self, config: &Config) -> Result<ContainerizerOptions, String> {
+        let logger = self.logger(config)?;
         let launcher = match self.launcher.as_deref() {
             Some("linux") => LauncherKind::Linux,
             Some(_) => LauncherKind::Posix,
             None if linux_is_usable(&self.cgroups_hierarchy) => LauncherKind::Linux,
             None => LauncherKind::Posix,
         };
-        ContainerizerOptions {
+        Ok(ContainerizerOptions {
             isolation: self.isolation.clone(),
             fetcher: config.helpers.fetcher.clone(),
             frameworks_home: self.frameworks_home.clone(),
@@ -91,6 +102,7 @@ impl Flags {
                 ..FetcherOptions::default()
             },
             launcher,
+            logger,
             helper: config.helpers.containerizer.clone(),
             isolators: self.isolators.clone().apply(isolators::Options {
                 work_dir: config.work_dir.clone(),
@@ -101,7 +113,64 @@ impl Flags {
                 agent_ports: ports(&config.resources),
                 ..isolators::Options::default()
             }),
+        })
+    }
+
+    fn parameter(&self, module: &str, key: &str) -> Option<&str> {
+        self.modules.as_ref()?.parameter(module, key)
+    }
+
+    /// Who says what may be offered beyond what is allocated.
+    fn estimator(&self) -> Result<Option<NewEstimator>, String> {
+        match self.resource_estimator.as_deref() {
+            None | Some("") => return Ok(None),
+            Some(FixedEstimator::NAME) => {}
+            Some(other) => return Err(format!("flag 'resource_estimator': '{other}' is unknown")),
         }
+        let text = self.parameter(FixedEstimator::NAME, "resources").unwrap_or_default();
+        let resources = text.parse::<Resources>();
+        let resources = resources.map_err(|error| format!("flag 'modules': {error}"))?;
+        let fixed = FixedEstimator::new(&resources);
+        Ok(Some(Arc::new(move || Box::new(fixed.clone()))))
+    }
+
+    /// Who says which executors yield.
+    fn controller(&self) -> Result<Option<NewController>, String> {
+        match self.qos_controller.as_deref() {
+            None | Some("") => return Ok(None),
+            Some(LoadQosController::NAME) => {}
+            Some(other) => return Err(format!("flag 'qos_controller': '{other}' is unknown")),
+        }
+        let threshold = |key: &str| {
+            let text = self.parameter(LoadQosController::NAME, key);
+            let number = text.map(str::parse::<f64>).transpose();
+            number.map_err(|error| format!("flag 'modules': {key}: {error}"))
+        };
+        let controller = LoadQosController {
+            five_minutes: threshold("load_threshold_5min")?,
+            fifteen_minutes: threshold("load_threshold_15min")?,
+        };
+        Ok(Some(Arc::new(move || Box::new(controller))))
+    }
+
+    /// Who takes containers' output.
+    fn logger(&self, config: &Config) -> Result<Option<LoggerOptions>, String> {
+        match self.container_logger.as_deref() {
+            None | Some("") => return Ok(None),
+            Some(logger::NAME) => {}
+            Some(other) => return Err(format!("flag 'container_logger': '{other}' is unknown")),
+        }
+        let rotation = |size: &str, options: &str| {
+            let modules = self.modules.clone().unwrap_or_default();
+            let get = |key| modules.parameter(logger::NAME, key);
+            Rotation::read(get(size), get(options))
+                .map_err(|error| format!("flag 'modules': {}: {error}", logger::NAME))
+        };
+        Ok(Some(LoggerOptions {
+            program: config.helpers.logger.clone(),
+            stdout: rotation("max_stdout_size", "logrotate_stdout_options")?,
+            stderr: rotation("max_stderr_size", "logrotate_stderr_options")?,
+        }))
     }
 
     /// The helper programs, in the launcher's directory or beside this program.
@@ -113,6 +182,7 @@ impl Flags {
             executor: program("mesos-executor"),
             fetcher: program("mesos-fetcher"),
             containerizer: program("mesos-containerizer"),
+            logger: program("mesos-logrotate-logger"),
         }
     }
 }

@@ -16,9 +16,10 @@ use protos::mesos::internal::{
     PongSlaveMessage, ReconcileTasksMessage, ReconnectExecutorMessage, RegisterSlaveMessage,
     ReregisterSlaveMessage, RunTaskMessage, ShutdownExecutorMessage, SlaveRegisteredMessage,
     SlaveReregisteredMessage, StatusUpdateAcknowledgementMessage, StatusUpdateMessage,
-    UnregisterSlaveMessage,
+    UnregisterSlaveMessage, UpdateSlaveMessage,
 };
 use protos::mesos::{self, TaskState};
+use protos::resources::Resources;
 use protos::status;
 use slave::containerizer::{
     ContainerConfig, ContainerError, ContainerFuture, Containerizer, RecoveredContainer,
@@ -108,7 +109,7 @@ pub(crate) struct Master {
 impl Process for Master {
     fn routes(r: &mut Routes<Self>) {
         r.on(Self::register).on(Self::reregister).on(Self::update).on(Self::exited).on(Self::pong);
-        r.on(Self::unregister);
+        r.on(Self::unregister).on(Self::update_slave);
     }
 }
 
@@ -150,6 +151,12 @@ impl Master {
     }
     fn unregister(&mut self, m: UnregisterSlaveMessage, _: &mut Ctx<Self>) {
         self.note(format!("unregister {}", m.slave_id.value));
+    }
+    fn update_slave(&mut self, m: UpdateSlaveMessage, _: &mut Ctx<Self>) {
+        if m.update_oversubscribed_resources() {
+            let all = Resources::from_wire(&m.oversubscribed_resources).unwrap();
+            self.note(format!("oversubscribed {}", all.revocable().cpus()));
+        }
     }
     fn pong(&mut self, _: PongSlaveMessage, _: &mut Ctx<Self>) {
         self.note("pong");

@@ -18,6 +18,7 @@ use protos::mesos::internal::{
 };
 use protos::status;
 use slave::containerizer::Termination;
+use slave::oversubscription::{Correction, FixedEstimator, QosController, Usage};
 
 use actors::{address, pid};
 use stage::Stage;
@@ -216,4 +217,48 @@ fn containers_endpoint_refuses_what_does_not_go_together() {
             assert_eq!(list.as_array().unwrap().len(), found, "{query}");
         }
     }
+}
+
+#[test]
+fn oversubscription_is_told_once_and_again_to_a_master_that_registers_anew() {
+    let mut stage = Stage::with(false, |config| slave::Config {
+        estimator: Some(std::sync::Arc::new(|| {
+            Box::new(FixedEstimator::new(&"cpus:2".parse().unwrap()))
+        })),
+        ..config
+    });
+    stage.told("oversubscribed 2");
+    stage.world.run_for(Duration::from_secs(60));
+    assert_eq!(stage.count("oversubscribed 2"), 1);
+    stage.order(PingSlaveMessage { connected: false });
+    stage.told("reregister S0 []");
+    stage.world.run_for(Duration::from_secs(1));
+    assert_eq!(stage.count("oversubscribed 2"), 2);
+    let snapshot = stage.world.http(stage.slave.clone(), "GET", "/metrics/snapshot");
+    let snapshot: serde_json::Value = serde_json::from_slice(&snapshot.bytes()).unwrap();
+    assert_eq!(snapshot["slave/cpus_revocable_total"], 2.0);
+}
+
+/// Wants every executor gone.
+struct Merciless;
+
+impl QosController for Merciless {
+    fn corrections(&mut self, usage: &Usage) -> Vec<Correction> {
+        let all = usage.executors.iter().cloned();
+        all.map(|it| Correction { framework: it.framework, executor: it.executor }).collect()
+    }
+}
+
+#[test]
+fn executor_that_must_yield_loses_its_tasks_for_that_reason() {
+    let mut stage = Stage::with(false, |config| slave::Config {
+        controller: Some(std::sync::Arc::new(|| Box::new(Merciless))),
+        ..config
+    });
+    stage.run_task("t", false);
+    stage.register_executor();
+    stage.told("t TASK_LOST TaskLost REASON_CONTAINER_PREEMPTED");
+    let snapshot = stage.world.http(stage.slave.clone(), "GET", "/metrics/snapshot");
+    let snapshot: serde_json::Value = serde_json::from_slice(&snapshot.bytes()).unwrap();
+    assert_eq!(snapshot["slave/executors_preempted"], 1.0);
 }

@@ -40,7 +40,7 @@ impl Linux {
         let cgroups = Cgroups::find(&told.cgroups_hierarchy, &told.cgroups_root);
         Ok(Self {
             node: node.clone(),
-            posix: Posix::new(options.helper.clone()),
+            posix: Posix::new(options),
             cgroups: cgroups.map_err(refused)?,
             work_dir: told.work_dir.clone(),
             limit: told.cgroups_destroy_timeout,
