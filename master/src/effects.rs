@@ -1,5 +1,6 @@
 //! What a decision wants done: data that the actor carries out and tests compare.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -35,6 +36,8 @@ pub enum Effect {
     Observe(SlaveId, Pid),
     /// Tells the slave's observer whether the slave is connected.
     ObserverConnected(SlaveId, bool),
+    /// The master cannot go on; why.
+    GiveUp(String),
     /// Stops pinging a slave.
     Unobserve(SlaveId),
     /// Changes the registry; the master goes on with `then` once that is durable.
@@ -52,7 +55,9 @@ pub enum Effect {
         reason: String,
     },
     /// Counts an event under a metric's name.
-    Count(&'static str),
+    Count(Cow<'static, str>),
+    /// The allocator starts over with a slave: once all else is done it is told who holds what.
+    Resync(SlaveId),
 }
 
 /// What the master is reminded of.
@@ -64,6 +69,12 @@ pub enum Reminder {
     SlaveReregister(SlaveId, u64),
     /// An offer lay unanswered for too long.
     OfferTimeout(OfferId),
+    /// A silent slave's turn to be marked unreachable has come.
+    SlaveDoomed(SlaveId),
+    /// The time that an earlier master's slaves had to come back is over.
+    SlavesRecovered,
+    /// It is time to forget slaves that have been unreachable or gone for long.
+    RegistryGc,
 }
 
 /// What waits for a registry change.
@@ -77,6 +88,12 @@ pub enum AfterRegistry {
     Updated(Pid, Box<ReregisterSlaveMessage>),
     /// The slave is on the list of unreachable ones.
     Unreachable(SlaveId),
+    /// The slave is on the list of those that never come back.
+    Gone(SlaveId),
+    /// The slave that was to be emptied is known to be empty.
+    Drained(SlaveId),
+    /// These slaves are on no list any more.
+    Pruned(Vec<SlaveId>),
     /// The slave is off the list; with the registration that replaces it, if that was why.
     Removed(SlaveId, Option<(Pid, Box<RegisterSlaveMessage>)>),
 }
@@ -110,6 +127,15 @@ pub enum AllocatorCall {
         slave: SlaveId,
         resources: Resources,
         refuse_for: Option<Duration>,
+    },
+    /// An operation turned `before` into `after`, both allocated: what the framework holds of the
+    /// slave, or what is free when there is no framework. The slave's total is another now.
+    Convert {
+        framework: Option<FrameworkId>,
+        slave: SlaveId,
+        total: Resources,
+        before: Resources,
+        after: Resources,
     },
     Suppress(FrameworkId, BTreeSet<String>),
     Revive(FrameworkId, BTreeSet<String>),
@@ -157,8 +183,8 @@ impl Effects {
     }
 
     /// Counts an event.
-    pub fn count(&mut self, metric: &'static str) {
-        self.0.push(Effect::Count(metric));
+    pub fn count(&mut self, metric: impl Into<Cow<'static, str>>) {
+        self.0.push(Effect::Count(metric.into()));
     }
 
     /// Adds any other effect.

@@ -86,6 +86,12 @@ impl Master {
             TaskCall::Message(m) => {
                 self.send_message(id, &m.slave_id.into(), &m.executor_id.into(), m.data, cx);
             }
+            TaskCall::AcknowledgeOperation(m) => self.authentic(id, cx, |state, fx| {
+                calls::operation_status::acknowledge(state, id, &m, fx);
+            }),
+            TaskCall::ReconcileOperations(m) => self.authentic(id, cx, |state, fx| {
+                calls::operation_status::reconcile(state, id, &m.operations, fx);
+            }),
             TaskCall::Request => self.authentic(id, cx, |_, _| {}),
             TaskCall::Other(name) => {
                 self.authentic(id, cx, |state, fx| {
@@ -107,6 +113,8 @@ enum TaskCall {
     Acknowledge(scheduler::call::Acknowledge),
     Reconcile(scheduler::call::Reconcile),
     Message(scheduler::call::Message),
+    AcknowledgeOperation(scheduler::call::AcknowledgeOperationStatus),
+    ReconcileOperations(scheduler::call::ReconcileOperations),
     /// Requests are hints that the default allocator does not take.
     Request,
     Other(&'static str),
@@ -120,6 +128,10 @@ fn call_of_task(kind: scheduler::call::Type, call: scheduler::Call) -> TaskCall 
         Type::Acknowledge => call.acknowledge.map(TaskCall::Acknowledge),
         Type::Reconcile => call.reconcile.map(TaskCall::Reconcile),
         Type::Message => call.message.map(TaskCall::Message),
+        Type::AcknowledgeOperationStatus => {
+            call.acknowledge_operation_status.map(TaskCall::AcknowledgeOperation)
+        }
+        Type::ReconcileOperations => call.reconcile_operations.map(TaskCall::ReconcileOperations),
         Type::Request => Some(TaskCall::Request),
         _ => None,
     };

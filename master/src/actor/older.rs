@@ -97,10 +97,4 @@ impl Master {
     pub(super) fn submit_scheduler(&mut self, _: SubmitSchedulerRequest, cx: &mut Ctx<Self>) {
         cx.reply(&SubmitSchedulerResponse { okay: false });
     }
-
-    pub(super) fn authenticate(&mut self, m: AuthenticateMessage, cx: &mut Ctx<Self>) {
-        let error = "authentication is not available on this master".to_owned();
-        slog::warn!(cx.log(), "authentication refused"; "pid" => m.pid, "reason" => &error);
-        cx.reply(&AuthenticationErrorMessage { error: Some(error) });
-    }
 }

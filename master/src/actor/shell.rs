@@ -1,9 +1,11 @@
 //! Deciding and doing: carries effects out and brings back what was waited for.
 
+use std::collections::BTreeSet;
+
 use libprocess::{Ctx, Pid};
 use protos::ids::{FrameworkId, SlaveId};
 
-use crate::effects::{AfterRegistry, AllocatorCall, Effect, Effects, Reminder};
+use crate::effects::{AllocatorCall, Effect, Effects, Reminder};
 use crate::observer::SlaveObserver;
 use crate::state::State;
 use crate::{Master, calls, slaves};
@@ -27,15 +29,53 @@ impl Master {
         }
     }
 
-    pub(super) fn decide(
+    pub(crate) fn decide(
         &mut self,
         cx: &mut Ctx<Self>,
         decide: impl FnOnce(&mut State, &mut Effects),
     ) {
         let mut fx = Effects::default();
         decide(&mut self.state, &mut fx);
+        self.views.stale();
+        let mut stale = BTreeSet::new();
+        for effect in fx.0 {
+            match effect {
+                Effect::Resync(slave) => {
+                    stale.insert(slave);
+                }
+                // The allocator's contract has no call for it yet.
+                Effect::Allocator(AllocatorCall::Convert { slave, .. }) => {
+                    stale.insert(slave);
+                }
+                effect => self.carry_out(effect, cx),
+            }
+        }
+        for slave in stale {
+            self.resync(&slave);
+        }
+        self.drain_on(cx);
+    }
+
+    /// Slaves that are to be emptied and are empty now go on.
+    fn drain_on(&mut self, cx: &mut Ctx<Self>) {
+        let now = cx.now();
+        let mut fx = Effects::default();
+        for id in self.state.slaves.draining() {
+            slaves::drain::check(&mut self.state, &id, now, &mut fx);
+        }
         for effect in fx.0 {
             self.carry_out(effect, cx);
+        }
+    }
+
+    /// The allocator starts over with a slave and is told who holds what of it.
+    fn resync(&mut self, id: &SlaveId) {
+        let held = self.state.held_on(id);
+        let Some(slave) = self.state.slaves.get_mut(id) else { return };
+        slave.restarted = true;
+        self.allocator.add_slave(id.clone(), slave.spec(), slave.total.clone(), held);
+        if !slave.active {
+            self.allocator.deactivate_slave(id.clone());
         }
     }
 
@@ -60,16 +100,15 @@ impl Master {
                 }
             }
             Effect::Registry { operation, then } => {
-                let registrar = self.registrar.clone();
-                cx.ask(
-                    &registrar,
-                    move |registrar, _| registrar.apply(operation),
-                    move |master, applied, cx| master.registry_answered(then, applied, cx),
-                );
+                self.register(operation, cx, move |master, applied, cx| {
+                    master.registry_answered(then, applied, cx);
+                });
             }
+            Effect::GiveUp(why) => self.give_up(&why, cx),
             Effect::Note(what) => slog::info!(cx.log(), "{}", what),
             Effect::Refused { reason } => refused(cx, reason),
-            Effect::Count(metric) => cx.node().metrics().counter(metric).increment(),
+            Effect::Count(metric) => cx.node().metrics().counter(&metric).increment(),
+            Effect::Resync(slave) => self.resync(&slave),
         }
     }
 
@@ -93,40 +132,9 @@ impl Master {
                 slaves::lost::reregister_timed_out(state, &id, epoch, now, fx);
             }
             Reminder::OfferTimeout(id) => calls::offers::rescind(state, &id, true, fx),
-        });
-    }
-
-    pub(super) fn registry_answered(
-        &mut self,
-        then: AfterRegistry,
-        applied: Option<bool>,
-        cx: &mut Ctx<Self>,
-    ) {
-        let Some(applied) = applied else {
-            // Only at the end of the node: what is not durable must not be seen.
-            return slog::crit!(cx.log(), "registrar is gone"; "lost" => ?then);
-        };
-        if !applied {
-            return self.decide(cx, |state, fx| slaves::registry_refused(state, &then, fx));
-        }
-        let now = cx.now();
-        self.decide(cx, |state, fx| match then {
-            AfterRegistry::Admitted(from, message) => {
-                slaves::register::admitted(state, &from, *message, now, fx);
-            }
-            AfterRegistry::Readmitted(from, message) => {
-                slaves::reregister::readmitted(state, &from, *message, now, fx);
-            }
-            AfterRegistry::Updated(from, message) => {
-                slaves::reregister::updated(state, &from, *message, now, fx);
-            }
-            AfterRegistry::Unreachable(id) => slaves::lost::unreachable(state, &id, now, fx),
-            AfterRegistry::Removed(id, replacement) => {
-                slaves::lost::removed(state, &id, now, fx);
-                if let Some((from, message)) = replacement {
-                    slaves::register::register(state, &from, *message, fx);
-                }
-            }
+            Reminder::SlaveDoomed(id) => slaves::removal::turn_came(state, &id, now, fx),
+            Reminder::SlavesRecovered => slaves::recovery::timed_out(state, now, fx),
+            Reminder::RegistryGc => slaves::recovery::collect(state, now, fx),
         });
     }
 
@@ -150,6 +158,7 @@ impl Master {
             AllocatorCall::Recover { framework, slave, resources, refuse_for } => {
                 to.recover_resources(framework, slave, resources, refuse_for);
             }
+            AllocatorCall::Convert { slave, total, .. } => to.update_slave(slave, total),
             AllocatorCall::Suppress(id, roles) => to.suppress_offers(id, roles),
             AllocatorCall::Revive(id, roles) => to.revive_offers(id, roles),
         }

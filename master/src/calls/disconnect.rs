@@ -12,6 +12,7 @@ use libprocess::Time;
 
 /// The link to a scheduler broke: no offers, and after its failover timeout it is removed.
 pub(crate) fn exited(state: &mut State, pid: &Pid, fx: &mut Effects) {
+    state.frameworks.disconnected_at(pid);
     // One scheduler process may hold several frameworks, one after another.
     while let Some(id) = state.frameworks.by_pid(pid).map(|framework| framework.id.clone()) {
         deactivate(state, &id, fx);

@@ -7,6 +7,7 @@ pub(crate) mod disconnect;
 pub(crate) mod kill;
 pub(crate) mod message;
 pub(crate) mod offers;
+pub(crate) mod operation_status;
 pub(crate) mod reconcile;
 pub(crate) mod revive;
 pub(crate) mod shutdown;

@@ -12,7 +12,8 @@ use protos::mesos::internal::{
 
 use super::offers::rescind_all;
 use crate::effects::{AllocatorCall, Effect, Effects};
-use crate::state::{Framework, State};
+use crate::security::Action;
+use crate::state::{Framework, State, roles_of};
 use crate::validation::framework::validate;
 
 /// What a scheduler asks for.
@@ -35,7 +36,10 @@ pub(crate) fn subscribe(
     if !from.is_complete() {
         return fx.refuse(format!("subscription of '{from}': it cannot be answered"));
     }
-    if let Err(reason) = validate(&call.info, &state.config) {
+    let checked = validate(&call.info, &state.config)
+        .and_then(|()| authenticate(state, from, &call.info))
+        .and_then(|()| authorize(state, &call.info));
+    if let Err(reason) = checked {
         return refuse(from, &reason, fx);
     }
     match call.info.id.as_ref().map(FrameworkId::from).filter(|id| !id.as_str().is_empty()) {
@@ -58,6 +62,30 @@ pub(crate) fn subscribe(
     }
 }
 
+/// A scheduler that proved who it is must not call itself otherwise.
+fn authenticate(state: &State, from: &Pid, info: &mesos::FrameworkInfo) -> Result<(), String> {
+    match (state.authenticated.get(from), &info.principal) {
+        (None, _) if state.config.authenticate_frameworks => {
+            Err(format!("Framework at {from} is not authenticated"))
+        }
+        (Some(proved), Some(claimed)) if proved != claimed => Err(format!(
+            "Framework principal '{claimed}' does not match authenticated principal '{proved}'"
+        )),
+        _ => Ok(()),
+    }
+}
+
+fn authorize(state: &State, info: &mesos::FrameworkInfo) -> Result<(), String> {
+    let principal = info.principal.as_deref();
+    let forbidden = roles_of(info)
+        .into_iter()
+        .find(|role| !state.allows(Action::RegisterFramework, principal, Some(role)));
+    match forbidden {
+        Some(role) => Err(format!("Not authorized to use role '{role}'")),
+        None => Ok(()),
+    }
+}
+
 pub(crate) fn refuse(to: &Pid, reason: &str, fx: &mut Effects) {
     fx.refuse(format!("subscription of {to}: {reason}"));
     fx.send(to, &FrameworkErrorMessage { message: reason.to_owned() });
@@ -75,6 +103,7 @@ fn add(
     framework.suppressed = call.suppressed;
     let spec = framework.spec();
     fx.note(format!("framework {id} '{}' subscribed from {from}", framework.info.name));
+    state.frameworks.connected_at(from, framework.info.principal.clone());
     state.frameworks.add(framework);
     fx.push(Effect::Link(from.clone()));
     let used = Default::default();
@@ -134,13 +163,17 @@ fn update(
         info.checkpoint = framework.info.checkpoint;
     }
     info.id = Some(id.wire());
+    let (old, principal) = (framework.pid.clone(), info.principal.clone());
     framework.info = info;
     framework.pid = from.clone();
     framework.suppressed = call.suppressed;
     framework.epoch += 1;
     framework.reregistered = Some(now);
     (framework.connected, framework.active, framework.recovered) = (true, true, false);
-    fx.allocator(AllocatorCall::UpdateFramework(id.clone(), framework.spec()));
+    let spec = framework.spec();
+    state.frameworks.disconnected_at(&old);
+    state.frameworks.connected_at(from, principal);
+    fx.allocator(AllocatorCall::UpdateFramework(id.clone(), spec));
     fx.allocator(AllocatorCall::ActivateFramework(id.clone()));
 }
 

@@ -1,6 +1,7 @@
 //! Outstanding offers.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use protos::ids::{FrameworkId, OfferId, SlaveId};
 use protos::resources::Resources;
@@ -16,12 +17,12 @@ pub(crate) struct Offer {
     pub(crate) resources: Resources,
 }
 
-/// All outstanding offers.
-#[derive(Debug)]
+/// All outstanding offers. Each is shared with snapshots.
+#[derive(Debug, Clone)]
 pub(crate) struct Offers {
     prefix: String,
     next: u64,
-    by_id: BTreeMap<OfferId, Offer>,
+    by_id: BTreeMap<OfferId, Arc<Offer>>,
     /// Ids by slave; no set is empty.
     by_slave: BTreeMap<SlaveId, BTreeSet<OfferId>>,
 }
@@ -48,11 +49,11 @@ impl Offers {
         self.next += 1;
         self.by_slave.entry(slave.clone()).or_default().insert(id.clone());
         let offer = Offer { id: id.clone(), framework, slave, role, resources };
-        self.by_id.entry(id).or_insert(offer)
+        self.by_id.entry(id).or_insert(Arc::new(offer))
     }
 
     pub(crate) fn get(&self, id: &OfferId) -> Option<&Offer> {
-        self.by_id.get(id)
+        self.by_id.get(id).map(|offer| &**offer)
     }
 
     pub(crate) fn remove(&mut self, id: &OfferId) -> Option<Offer> {
@@ -63,12 +64,12 @@ impl Offers {
                 self.by_slave.remove(&offer.slave);
             }
         }
-        Some(offer)
+        Some(Arc::unwrap_or_clone(offer))
     }
 
     #[cfg(test)]
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Offer> {
-        self.by_id.values()
+        self.by_id.values().map(|offer| &**offer)
     }
 
     pub(crate) fn of_slave(&self, slave: &SlaveId) -> Vec<OfferId> {

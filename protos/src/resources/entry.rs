@@ -157,7 +157,9 @@ fn reservation_stack(resource: &mesos::Resource) -> Result<Vec<ReservationInfo>,
         }
         // The endpoints show both forms of a single reservation: they must say the same.
         let repeated = match resource.reservations.as_slice() {
-            [one] => role == one.role.as_deref() && same_details(one, resource.reservation.as_ref()),
+            [one] => {
+                role == one.role.as_deref() && same_details(one, resource.reservation.as_ref())
+            }
             _ => false,
         };
         if !repeated && (resource.reservation.is_some() || role.is_some()) {
