@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use allocator::hierarchy::Hierarchy;
-use allocator::{FrameworkSpec, SlaveSpec};
+use allocator::{Config, FrameworkSpec, SlaveSpec};
 use benches::{median, millis, ratio, report, timed};
 use libprocess::Time;
 use protos::ids::{FrameworkId, SlaveId};
@@ -32,7 +32,7 @@ fn resources() -> Outcome<Resources> {
 }
 
 fn with_frameworks(frameworks: usize) -> Hierarchy {
-    let mut hierarchy = Hierarchy::new(Duration::from_secs(1), BTreeMap::new());
+    let mut hierarchy = Hierarchy::new(Config::default());
     for number in 0..frameworks {
         let spec = FrameworkSpec { roles: [ROLE.to_owned()].into(), ..FrameworkSpec::default() };
         hierarchy.add_framework(framework_id(number), spec, true, BTreeMap::new());
@@ -42,7 +42,7 @@ fn with_frameworks(frameworks: usize) -> Hierarchy {
 
 fn add_slaves(hierarchy: &mut Hierarchy, slaves: usize, total: &Resources) {
     for number in 0..slaves {
-        let spec = SlaveSpec { hostname: format!("host-{number}") };
+        let spec = SlaveSpec { hostname: format!("host-{number}"), ..SlaveSpec::default() };
         hierarchy.add_slave(slave_id(number), spec, total.clone(), BTreeMap::new());
     }
 }
@@ -57,7 +57,7 @@ fn filtered(slaves: usize, frameworks: usize) -> Outcome<Duration> {
     for framework in 0..frameworks {
         for slave in 0..slaves {
             let (framework, slave) = (framework_id(framework), slave_id(slave));
-            hierarchy.recover(&framework, &slave, &refused, Some(HOUR), now);
+            hierarchy.recover_resources(&framework, &slave, &refused, Some(HOUR), now);
         }
     }
     let ids = hierarchy.slave_ids();

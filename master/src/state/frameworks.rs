@@ -78,9 +78,8 @@ impl Framework {
 
     pub(crate) fn spec(&self) -> FrameworkSpec {
         FrameworkSpec {
-            roles: self.roles(),
             suppressed_roles: self.suppressed.clone(),
-            revocable: self.has(Capability::RevocableResources),
+            ..FrameworkSpec::new(&self.info, self.roles())
         }
     }
 

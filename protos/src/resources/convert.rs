@@ -61,7 +61,7 @@ impl Resources {
 
     /// The messages without amounts, reservations as stacks: for rules on what resources are.
     pub fn kinds(&self) -> impl Iterator<Item = &mesos::Resource> {
-        self.entries.values().map(|entry| &entry.template)
+        self.entries.values().map(|entry| &*entry.template)
     }
 }
 

@@ -16,7 +16,7 @@ impl Entry {
         } else {
             self.template.encode_to_vec().into()
         };
-        Key { name: self.template.name.clone(), identity }
+        Key { name: self.template.name.as_str().into(), identity }
     }
 
     /// True for what is taken whole or not at all: persistent volumes and exclusive disks.
@@ -100,12 +100,12 @@ impl Entry {
         (template.scalar, template.ranges, template.set) = (None, None, None);
         template.reservations = reservation_stack(resource).map_err(invalid)?;
         (template.role, template.reservation) = (None, None);
-        Ok(Self { template, amount, count: 1 })
+        Ok(Self { template: template.into(), amount, count: 1 })
     }
 
     /// The message with its amount, reservations as a stack.
     pub(super) fn with_amount(&self) -> mesos::Resource {
-        let mut resource = self.template.clone();
+        let mut resource = mesos::Resource::clone(&self.template);
         match &self.amount {
             Amount::Scalar(value) => {
                 resource.scalar = Some(mesos::value::Scalar { value: from_fixed(*value) });

@@ -11,6 +11,7 @@ mod render;
 mod value;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use bytes::Bytes;
 
@@ -52,15 +53,16 @@ pub enum ResourceError {
 /// Everything of a resource but its amount: what decides whether two may be merged.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 struct Key {
-    name: String,
+    name: Arc<str>,
     /// The message without amount, in its canonical form, encoded.
     identity: Bytes,
 }
 
 #[derive(Clone, PartialEq, Debug)]
 struct Entry {
-    /// The message without amount, reservations as a stack.
-    template: mesos::Resource,
+    /// The message without amount, reservations as a stack; shared, as most operations change
+    /// nothing but amounts.
+    template: Arc<mesos::Resource>,
     amount: Amount,
     /// How many times it is here: more than once only for shared volumes that several hold.
     count: u32,
@@ -119,10 +121,14 @@ impl Resources {
         if entry.amount.is_empty() {
             return;
         }
-        match self.entries.get_mut(&entry.key()) {
+        self.add_keyed(entry.key(), entry);
+    }
+
+    fn add_keyed(&mut self, key: Key, entry: Entry) {
+        match self.entries.get_mut(&key) {
             Some(present) => present.add(&entry),
             None => {
-                self.entries.insert(entry.key(), entry);
+                self.entries.insert(key, entry);
             }
         }
     }
@@ -210,6 +216,12 @@ impl Resources {
         quantities
     }
 
+    /// Each scalar's message (without amount) and amount in thousandths; a shared volume once.
+    pub fn scalars(&self) -> impl Iterator<Item = (&mesos::Resource, i64)> {
+        let scalars = self.entries.values().filter(|e| matches!(e.amount, Amount::Scalar(_)));
+        scalars.map(|entry| (&*entry.template, entry.fixed()))
+    }
+
     /// Those whose message (without amount) satisfies `keep`.
     pub fn filter(&self, mut keep: impl FnMut(&mesos::Resource) -> bool) -> Resources {
         let entries = self.entries.iter().filter(|(_, entry)| keep(&entry.template));
@@ -267,6 +279,9 @@ impl Resources {
     /// The same, allocated to nobody.
     #[must_use]
     pub fn unallocated(&self) -> Resources {
+        if self.entries.values().all(|entry| entry.template.allocation_info.is_none()) {
+            return self.clone();
+        }
         self.map(|resource| resource.allocation_info = None)
     }
 
@@ -291,7 +306,7 @@ impl Resources {
         let mut changed = Resources::new();
         for entry in self.entries.values() {
             let mut entry = entry.clone();
-            change(&mut entry.template);
+            change(Arc::make_mut(&mut entry.template));
             if !entry.is_whole() && entry.count > 1 {
                 // What was a volume is a plain amount now.
                 let one = Entry { count: 1, ..entry };
@@ -341,8 +356,8 @@ pub fn reservation_role(resource: &mesos::Resource) -> Option<&str> {
 
 impl std::ops::AddAssign<&Resources> for Resources {
     fn add_assign(&mut self, other: &Resources) {
-        for entry in other.entries.values() {
-            self.add_entry(entry.clone());
+        for (key, entry) in &other.entries {
+            self.add_keyed(key.clone(), entry.clone());
         }
     }
 }
