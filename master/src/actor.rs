@@ -1,5 +1,6 @@
 //! The process `master`: takes messages, has them decided, carries the effects out.
 
+mod allocation;
 mod authentication;
 mod common;
 mod gate;
@@ -7,13 +8,14 @@ mod newer;
 mod older;
 mod plans;
 mod registry;
+mod seats;
 mod shell;
 mod whitelist;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use allocator::{Allocation, Allocator, HierarchicalAllocator};
+use allocator::Allocator;
 use libprocess::{Ctx, Handle, Node, Pid, Process, Routes, SpawnError};
 use protos::ids::{FrameworkId, SlaveId};
 use protos::mesos::internal::*;
@@ -38,6 +40,8 @@ pub struct Master {
     limiters: Limiters,
     /// Messages whose turn has come, by sender and name: they come once more.
     waited: BTreeMap<(Pid, String), u32>,
+    /// Metrics of frameworks.
+    seats: BTreeMap<FrameworkId, seats::Seat>,
 }
 
 /// Starts a master, its allocator and its registrar on a node.
@@ -45,19 +49,8 @@ pub struct Master {
 /// # Errors
 /// When the node has a process `master` or `allocator` already.
 pub fn start(node: &Node, config: Config) -> Result<Handle<Master>, SpawnError> {
-    let sink: Arc<std::sync::OnceLock<Handle<Master>>> = Arc::default();
-    let offers = sink.clone();
-    let allocation = allocator::actor::Config {
-        allocation_interval: config.allocation_interval,
-        weights: config.weights.clone(),
-        ..Default::default()
-    };
-    let callback = Arc::new(move |framework: FrameworkId, allocation: Allocation| {
-        if let Some(master) = offers.get() {
-            master.tell(move |master, cx| master.offer(&framework, allocation, cx));
-        }
-    });
-    let allocator = HierarchicalAllocator::start(node, allocation, callback)?;
+    let sink = allocation::Sink::default();
+    let allocator = allocation::start(node, &config, &sink)?;
     let registrar = node.spawn_numbered("registrar", Registrar::new(config.registrar.clone()));
     let limiters = config.rate_limits.as_ref().map(Limiters::new).unwrap_or_default();
     let id = node_id(node);
@@ -73,6 +66,7 @@ pub fn start(node: &Node, config: Config) -> Result<Handle<Master>, SpawnError> 
         attempts: 0,
         limiters,
         waited: BTreeMap::new(),
+        seats: BTreeMap::new(),
     };
     let handle = node.spawn("master", master)?;
     sink.get_or_init(|| handle.clone());

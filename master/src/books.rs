@@ -164,7 +164,7 @@ impl Life {
             _ => self.a_framework().map(|id| id.wire()),
         };
         let (force, suppressed) = (self.dice.roll(2) == 0, Default::default());
-        let (call, now) = (Subscribe { info, force, suppressed }, self.now);
+        let (call, now) = (Subscribe { info, force, suppressed, constraints: None }, self.now);
         self.decide(|state, fx| calls::subscribe::subscribe(state, &from, call, now, fx));
     }
 
@@ -332,7 +332,7 @@ impl Life {
                 slaves::reregister::updated(state, &from, *message, now, fx);
             }
             AfterRegistry::Unreachable(id) => slaves::lost::unreachable(state, &id, now, fx),
-            AfterRegistry::Removed(id, _) => slaves::lost::removed(state, &id, now, fx),
+            AfterRegistry::Removed(id, _) => slaves::lost::removed(state, &id, false, now, fx),
             AfterRegistry::Gone(id) => slaves::gone::gone(state, &id, now, fx),
             AfterRegistry::Drained(id) => slaves::drain::drained(state, &id, fx),
             AfterRegistry::Pruned(ids) => state.slaves.prune(&ids),

@@ -26,6 +26,12 @@ pub struct Config {
     pub offer_timeout: Option<Duration>,
     /// Time between allocation runs (flag `allocation_interval`).
     pub allocation_interval: Duration,
+    /// Which allocator decides (flag `allocator`); the default one when the catalogue lacks it.
+    pub allocator: String,
+    /// The allocators to choose from.
+    pub catalogue: allocator::Catalogue,
+    /// How it decides; interval, weights, domain and metrics are those of this configuration.
+    pub allocation: allocator::Config,
     /// Roles that frameworks may use; all for None (flag `roles`).
     pub roles: Option<BTreeSet<String>>,
     /// Weights of roles (flag `weights`).
@@ -92,6 +98,9 @@ impl Default for Config {
             reregister_timeout: Duration::from_secs(600),
             offer_timeout: None,
             allocation_interval: Duration::from_secs(1),
+            allocator: allocator::catalogue::DEFAULT.to_owned(),
+            catalogue: allocator::Catalogue::default(),
+            allocation: allocator::Config::default(),
             roles: None,
             weights: BTreeMap::new(),
             root_submissions: true,

@@ -4,12 +4,13 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use allocator::{FrameworkSpec, SlaveSpec};
+use allocator::{FrameworkSpec, InverseStatus, SlaveSpec};
 use bytes::Bytes;
 use libprocess::Pid;
 use prost::{Message, Name};
 use protos::ids::{FrameworkId, OfferId, SlaveId};
 use protos::mesos::internal::{RegisterSlaveMessage, ReregisterSlaveMessage};
+use protos::mesos::{self, Unavailability};
 use protos::resources::Resources;
 
 use crate::registrar::Operation;
@@ -38,6 +39,8 @@ pub enum Effect {
     ObserverConnected(SlaveId, bool),
     /// The master cannot go on; why.
     GiveUp(String),
+    /// Frameworks came or went: metrics follow.
+    SettleFrameworks,
     /// Stops pinging a slave.
     Unobserve(SlaveId),
     /// Changes the registry; the master goes on with `then` once that is durable.
@@ -56,6 +59,8 @@ pub enum Effect {
     },
     /// Counts an event under a metric's name.
     Count(Cow<'static, str>),
+    /// Counts an event of a framework, under the name that follows the framework's own.
+    CountOf(FrameworkId, Cow<'static, str>),
     /// The allocator starts over with a slave: once all else is done it is told who holds what.
     Resync(SlaveId),
 }
@@ -137,6 +142,14 @@ pub enum AllocatorCall {
         before: Resources,
         after: Resources,
     },
+    Unavailability(SlaveId, Option<Unavailability>),
+    InverseAnswer {
+        slave: SlaveId,
+        framework: FrameworkId,
+        status: Option<InverseStatus>,
+        refuse_for: Option<Duration>,
+    },
+    Request(FrameworkId, Vec<(Option<SlaveId>, Resources)>),
     Suppress(FrameworkId, BTreeSet<String>),
     Revive(FrameworkId, BTreeSet<String>),
 }
@@ -185,6 +198,23 @@ impl Effects {
     /// Counts an event.
     pub fn count(&mut self, metric: impl Into<Cow<'static, str>>) {
         self.0.push(Effect::Count(metric.into()));
+    }
+
+    /// Counts an event of a framework.
+    pub fn count_of(&mut self, id: &FrameworkId, what: impl Into<Cow<'static, str>>) {
+        self.0.push(Effect::CountOf(id.clone(), what.into()));
+    }
+
+    /// Counts a task that has ended, or that has never begun.
+    pub fn count_end(&mut self, framework: &FrameworkId, status: &mesos::TaskStatus) {
+        let state = status.state().as_str_name().to_lowercase();
+        self.count(format!("master/{}", state.replacen("task_", "tasks_", 1)));
+        let source = status.source().as_str_name().to_lowercase();
+        let reason = status.reason.map(|_| status.reason().as_str_name().to_lowercase());
+        if let Some(reason) = reason {
+            self.count(format!("master/{state}/{source}/{reason}"));
+        }
+        self.count_of(framework, format!("tasks/terminal/{state}"));
     }
 
     /// Adds any other effect.

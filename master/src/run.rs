@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use coordination::state::FileStorage;
 use futures::channel::oneshot;
 use futures::future::{Either, select};
 use libprocess::flags::{Loader, process_environment};
@@ -80,7 +81,7 @@ fn fatal() -> (Fatal, oneshot::Receiver<String>) {
 
 async fn start(
     flags: &Flags,
-    config: Config,
+    mut config: Config,
     log: slog::Logger,
 ) -> Result<Node, Box<dyn std::error::Error>> {
     let node = real::Config {
@@ -92,6 +93,11 @@ async fn start(
         ..real::Config::default()
     };
     let node = real::start(node.from_env(real::environment_but_bind)?).await?;
+    if flags.registry == "file" {
+        let work_dir = flags.work_dir.as_ref().ok_or("--registry=file needs --work_dir")?;
+        let file = work_dir.join("registry");
+        config.registrar.storage = Arc::new(FileStorage::start(&node, "registry-file", file)?);
+    }
     crate::start(&node, config)?;
     Ok(node)
 }

@@ -81,6 +81,9 @@ impl Master {
         if !self.has_its_turn(envelope, cx) {
             return false;
         }
+        if let Some(kind) = super::seats::call(&envelope.name) {
+            self.count_call(&envelope.from, kind, cx);
+        }
         if let Some(name) = counter(&envelope.name) {
             cx.node().metrics().counter(name).increment();
         }

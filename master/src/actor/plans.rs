@@ -1,12 +1,13 @@
 //! What operators plan for machines and roles, and what the allocator makes of it.
 
+use allocator::Quota;
 use libprocess::Ctx;
 use protos::mesos::MachineId;
-use protos::mesos::allocator::InverseOfferStatus;
 use protos::mesos::quota::QuotaConfig;
 
 use crate::Master;
-use crate::calls::offers::rescind;
+use crate::calls::{inverse, offers::rescind};
+use crate::effects::AllocatorCall;
 use crate::registrar::{Operation, Registry};
 use crate::state::Maintenance;
 
@@ -37,6 +38,10 @@ impl Master {
                 .map(|slave| slave.id.clone())
                 .collect();
             for id in slaves {
+                let slave = state.slaves.get(&id);
+                let plan = slave.and_then(|s| state.maintenance.unavailability(s)).copied();
+                inverse::rescind_slave(state, &id, fx);
+                fx.allocator(AllocatorCall::Unavailability(id.clone(), plan));
                 // Offers that do not tell of the plan are taken back; new ones will.
                 for offer in state.offers.of_slave(&id) {
                     rescind(state, &offer, true, fx);
@@ -46,12 +51,7 @@ impl Master {
     }
 
     /// The registry holds a role's quota.
-    pub(crate) fn quota_changed(&mut self, _: &QuotaConfig) {
-        // The allocator's contract has no quotas yet.
-    }
-
-    /// What frameworks said to inverse offers of a machine's slaves.
-    pub(crate) fn inverse_statuses(&self, _: &MachineId) -> Vec<InverseOfferStatus> {
-        Vec::new()
+    pub(crate) fn quota_changed(&mut self, config: &QuotaConfig) {
+        self.allocator.update_quota(config.role.clone(), Quota::from(config));
     }
 }

@@ -32,6 +32,9 @@ impl Master {
         }
         let weights = self.state.weights.clone().into_iter().collect();
         self.allocator.update_weights(weights);
+        let quotas = self.state.quotas.iter();
+        let quotas = quotas.map(|(role, config)| (role.clone(), allocator::Quota::from(config)));
+        self.allocator.recover(self.state.slaves.recovered().len(), quotas.collect());
         let slaves = self.state.slaves.recovered().len();
         slog::info!(cx.log(), "registry recovered"; "slaves" => slaves);
         let (wait, gc) =
@@ -89,7 +92,7 @@ impl Master {
             AfterRegistry::Drained(id) => slaves::drain::drained(state, &id, fx),
             AfterRegistry::Pruned(ids) => state.slaves.prune(&ids),
             AfterRegistry::Removed(id, replacement) => {
-                slaves::lost::removed(state, &id, now, fx);
+                slaves::lost::removed(state, &id, replacement.is_some(), now, fx);
                 if let Some((from, message)) = replacement {
                     slaves::register::register(state, &from, *message, fx);
                 }

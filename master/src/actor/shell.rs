@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use libprocess::{Ctx, Pid};
 use protos::ids::{FrameworkId, SlaveId};
 
-use crate::effects::{AllocatorCall, Effect, Effects, Reminder};
+use crate::effects::{Effect, Effects, Reminder};
 use crate::observer::SlaveObserver;
 use crate::state::State;
 use crate::{Master, calls, slaves};
@@ -43,10 +43,6 @@ impl Master {
                 Effect::Resync(slave) => {
                     stale.insert(slave);
                 }
-                // The allocator's contract has no call for it yet.
-                Effect::Allocator(AllocatorCall::Convert { slave, .. }) => {
-                    stale.insert(slave);
-                }
                 effect => self.carry_out(effect, cx),
             }
         }
@@ -68,20 +64,12 @@ impl Master {
         }
     }
 
-    /// The allocator starts over with a slave and is told who holds what of it.
-    fn resync(&mut self, id: &SlaveId) {
-        let held = self.state.held_on(id);
-        let Some(slave) = self.state.slaves.get_mut(id) else { return };
-        slave.restarted = true;
-        self.allocator.add_slave(id.clone(), slave.spec(), slave.total.clone(), held);
-        if !slave.active {
-            self.allocator.deactivate_slave(id.clone());
-        }
-    }
-
     pub(super) fn carry_out(&mut self, effect: Effect, cx: &mut Ctx<Self>) {
         match effect {
-            Effect::Send { to, name, body } => cx.send_raw(&to, name, body),
+            Effect::Send { to, name, body } => {
+                self.count_event(&to, &name, cx);
+                cx.send_raw(&to, name, body);
+            }
             Effect::Link(pid) => cx.link(&pid),
             Effect::Allocator(call) => self.call_allocator(call),
             Effect::Remind(delay, reminder) => {
@@ -94,6 +82,7 @@ impl Master {
                     observer.tell(move |observer, _| observer.set_connected(connected, pid));
                 }
             }
+            Effect::SettleFrameworks => self.settle_seats(cx),
             Effect::Unobserve(id) => {
                 if let Some(observer) = self.observers.remove(&id) {
                     cx.node().terminate(observer.pid(), true);
@@ -108,6 +97,7 @@ impl Master {
             Effect::Note(what) => slog::info!(cx.log(), "{}", what),
             Effect::Refused { reason } => refused(cx, reason),
             Effect::Count(metric) => cx.node().metrics().counter(&metric).increment(),
+            Effect::CountOf(id, what) => self.count_of(&id, &what, cx),
             Effect::Resync(slave) => self.resync(&slave),
         }
     }
@@ -136,31 +126,5 @@ impl Master {
             Reminder::SlavesRecovered => slaves::recovery::timed_out(state, now, fx),
             Reminder::RegistryGc => slaves::recovery::collect(state, now, fx),
         });
-    }
-
-    pub(super) fn call_allocator(&self, call: AllocatorCall) {
-        let to = &self.allocator;
-        match call {
-            AllocatorCall::AddFramework { id, spec, active, used } => {
-                to.add_framework(id, spec, active, used);
-            }
-            AllocatorCall::UpdateFramework(id, spec) => to.update_framework(id, spec),
-            AllocatorCall::RemoveFramework(id) => to.remove_framework(id),
-            AllocatorCall::ActivateFramework(id) => to.activate_framework(id),
-            AllocatorCall::DeactivateFramework(id) => to.deactivate_framework(id),
-            AllocatorCall::AddSlave { id, spec, total, used } => {
-                to.add_slave(id, spec, total, used)
-            }
-            AllocatorCall::UpdateSlave(id, total) => to.update_slave(id, total),
-            AllocatorCall::RemoveSlave(id) => to.remove_slave(id),
-            AllocatorCall::ActivateSlave(id) => to.activate_slave(id),
-            AllocatorCall::DeactivateSlave(id) => to.deactivate_slave(id),
-            AllocatorCall::Recover { framework, slave, resources, refuse_for } => {
-                to.recover_resources(framework, slave, resources, refuse_for);
-            }
-            AllocatorCall::Convert { slave, total, .. } => to.update_slave(slave, total),
-            AllocatorCall::Suppress(id, roles) => to.suppress_offers(id, roles),
-            AllocatorCall::Revive(id, roles) => to.revive_offers(id, roles),
-        }
     }
 }

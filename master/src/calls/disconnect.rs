@@ -19,6 +19,7 @@ pub(crate) fn exited(state: &mut State, pid: &Pid, fx: &mut Effects) {
         let Some(framework) = state.frameworks.get_mut(&id) else { return };
         fx.note(format!("framework {id} disconnected from {pid}"));
         framework.connected = false;
+        fx.push(Effect::SettleFrameworks);
         framework.epoch += 1;
         // A scheduler that lives on behind the broken connection must not wait for ever.
         let message = "Framework disconnected".to_owned();

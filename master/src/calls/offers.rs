@@ -102,7 +102,7 @@ fn wire(
 }
 
 /// `http://<ip>:<port>/slave(1)`.
-fn url(slave: &Slave) -> mesos::Url {
+pub(super) fn url(slave: &Slave) -> mesos::Url {
     let address = slave.pid.address();
     mesos::Url {
         scheme: "http".to_owned(),

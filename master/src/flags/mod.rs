@@ -1,5 +1,6 @@
 //! The flags of `mesos-master`; environment variables `MESOS_*` stand in for them.
 
+mod allocation;
 mod registry;
 mod security;
 
@@ -12,6 +13,7 @@ use clap::Parser;
 use libprocess::flags::Logging;
 use protos::duration;
 
+pub use allocation::Allocation;
 pub use registry::{Rate, Registry};
 pub use security::Security;
 
@@ -51,8 +53,8 @@ pub struct Flags {
     /// Directory for what the master keeps on disk
     #[arg(long, help_heading = "Cluster")]
     pub work_dir: Option<PathBuf>,
-    /// Where the registry is kept: in_memory
-    #[arg(long, help_heading = "Cluster", default_value = "in_memory", value_parser = ["in_memory"])]
+    /// Where the registry is kept: in_memory, or file for a file below the work directory
+    #[arg(long, help_heading = "Cluster", default_value = "in_memory", value_parser = ["in_memory", "file"])]
     pub registry: String,
 
     /// Time between pings of a slave, 1secs to 15mins
@@ -94,6 +96,9 @@ pub struct Flags {
     #[arg(long, help_heading = "Frameworks", default_value_t = true, action = clap::ArgAction::Set)]
     pub publish_per_framework_metrics: bool,
 
+    /// The allocator
+    #[command(flatten)]
+    pub allocation: Allocation,
     /// Authentication and authorisation
     #[command(flatten)]
     pub security: Security,
@@ -207,6 +212,8 @@ impl Flags {
             max_completed_tasks: self.max_completed_tasks_per_framework,
             max_unreachable_tasks: self.max_unreachable_tasks_per_framework,
             flags: effective,
+            allocator: self.allocation.allocator.clone(),
+            allocation: self.allocation.config(),
             registrar: registrar::Config {
                 fetch_timeout: self.registry_flags.registry_fetch_timeout,
                 store_timeout: self.registry_flags.registry_store_timeout,
@@ -292,6 +299,8 @@ mod tests {
             "--registry=replicated_log",
             "--offer_timeout=5",
             "--acls=nonsense",
+            "--role_sorter=fair",
+            "--min_allocatable_resources=much",
             "--rate_limits={\"limits\": [{}]}",
             "--agent_removal_rate_limit=1",
             "--recovery_agent_removal_limit=200%",

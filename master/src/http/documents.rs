@@ -195,6 +195,6 @@ pub(super) async fn write_framework(
     if let Some(labels) = labels(&info.labels) {
         writer.put("labels", labels);
     }
-    writer.put("offer_constraints", json!({}));
+    writer.put("offer_constraints", to_json(framework.constraints.wire()));
     writer.close_item().await;
 }

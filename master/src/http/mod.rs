@@ -26,7 +26,7 @@ use libprocess::{Help, Routes};
 
 use crate::Master;
 
-pub(crate) use documents::slave_usage;
+pub(crate) use redirect::escape;
 pub(crate) use render::Views;
 
 const API: Help = Help::new(

@@ -52,7 +52,7 @@ fn no_leader() -> Response {
 }
 
 /// Percent-escapes all but letters, digits and `-._~`.
-fn escape(text: &str) -> String {
+pub(crate) fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for byte in text.bytes() {
         match byte {

@@ -6,7 +6,6 @@
 
 mod operation;
 mod registry;
-pub mod storage;
 #[cfg(test)]
 mod tests;
 
@@ -14,6 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use coordination::state::{InMemoryStorage, Storage, StorageFuture, Variable};
 use futures::channel::oneshot;
 use futures::future::{Either, select};
 use libprocess::http::{Request, Response};
@@ -24,9 +24,8 @@ use protos::mesos::internal as wire;
 
 pub use operation::Operation;
 pub(crate) use operation::{expired, same_machine};
-pub(crate) use registry::CAPABILITIES;
 pub use registry::{Away, Registry};
-use storage::{Change, Storage, StorageError, Variable};
+pub(crate) use registry::{CAPABILITIES, time_info};
 
 const REGISTRY: Help = Help::new("The registry: what survives the master", "");
 /// The name of the only variable.
@@ -47,7 +46,7 @@ impl Default for Config {
     /// A registry in memory.
     fn default() -> Self {
         Self {
-            storage: Arc::new(storage::InMemory::default()),
+            storage: Arc::new(InMemoryStorage::default()),
             fetch_timeout: Duration::from_secs(60),
             store_timeout: Duration::from_secs(20),
         }
@@ -116,7 +115,7 @@ impl Registrar {
 
     fn fetched(
         &mut self,
-        fetched: Result<Variable, StorageError>,
+        fetched: Result<Variable, String>,
         info: mesos::MasterInfo,
         cx: &mut Ctx<Self>,
     ) {
@@ -163,12 +162,8 @@ impl Registrar {
             return answer(batch);
         }
         self.storing = true;
-        let change = Change {
-            expected: durable.version,
-            version: cx.uuid().into_bytes(),
-            value: self.registry.to_wire().encode_to_vec().into(),
-        };
-        let store = self.config.storage.store(VARIABLE, change);
+        let change = durable.change(self.registry.to_wire().encode_to_vec(), cx.uuid());
+        let store = self.config.storage.store(change);
         let timeout = cx.sleep(self.config.store_timeout);
         let within = async move { limited(store, timeout).await };
         cx.defer(within, move |registrar, stored, cx| registrar.stored(stored, batch, cx));
@@ -176,7 +171,7 @@ impl Registrar {
 
     fn stored(
         &mut self,
-        stored: Result<Option<Variable>, StorageError>,
+        stored: Result<Option<Variable>, String>,
         batch: Vec<(bool, Answer)>,
         cx: &mut Ctx<Self>,
     ) {
@@ -223,11 +218,11 @@ fn answer(batch: Vec<(bool, Answer)>) {
 
 /// The future's result, or an error when the timeout is over first.
 async fn limited<T>(
-    future: storage::StorageFuture<T>,
+    future: StorageFuture<T>,
     timeout: impl Future<Output = ()> + Send,
-) -> Result<T, StorageError> {
+) -> Result<T, String> {
     match select(future, Box::pin(timeout)).await {
-        Either::Left((result, _)) => result,
-        Either::Right(_) => Err(StorageError("no answer in time".to_owned())),
+        Either::Left((result, _)) => result.map_err(|error| error.to_string()),
+        Either::Right(_) => Err("no answer in time".to_owned()),
     }
 }

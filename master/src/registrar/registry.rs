@@ -145,6 +145,6 @@ fn time(info: &mesos::TimeInfo) -> Time {
 }
 
 /// A time as messages carry it.
-fn time_info(time: Time) -> mesos::TimeInfo {
+pub(crate) fn time_info(time: Time) -> mesos::TimeInfo {
     mesos::TimeInfo { nanoseconds: i64::try_from(time.as_nanos()).unwrap_or(i64::MAX) }
 }

@@ -105,12 +105,20 @@ pub(crate) fn unreachable(state: &mut State, id: &SlaveId, now: Time, fx: &mut E
     fx.count("master/slave_removals/reason_unhealthy");
 }
 
-/// The registry has forgotten the slave.
-pub(crate) fn removed(state: &mut State, id: &SlaveId, now: Time, fx: &mut Effects) {
+/// The registry has forgotten the slave, `replaced` by another or not.
+pub(crate) fn removed(
+    state: &mut State,
+    id: &SlaveId,
+    replaced: bool,
+    now: Time,
+    fx: &mut Effects,
+) {
     state.slaves.end_change(id);
     operation_status::slave_lost(state, id, OperationState::OperationUnknown, fx);
     leave(state, id, Ending::removed(), now, fx);
     state.slaves.remove(id);
+    let why = if replaced { "registered" } else { "unregistered" };
+    fx.count(format!("master/slave_removals/reason_{why}"));
     fx.note(format!("slave {id} removed"));
     fx.count("master/slave_removals");
 }
@@ -191,7 +199,11 @@ fn end_tasks(
         }
         if !over {
             let freed = std::mem::take(&mut task.resources);
-            task.update(&told.clone().build(), None, end);
+            let status = told.clone().build();
+            task.update(&status, None, end);
+            if is_terminal(end) {
+                fx.count_end(framework_id, &status);
+            }
             fx.recover(framework_id, slave, freed, None);
         }
         if ending.may_return && !over {
@@ -277,7 +289,7 @@ mod tests {
         assert_eq!((refusals(&fx).len(), fx.0.len()), (1, 1));
         let fx = decide(&mut state, |state, fx| unregister(state, &home(), &s(), fx));
         assert!(matches!(fx.0[..], [Effect::Registry { .. }]));
-        decide(&mut state, |state, fx| removed(state, &s(), NOW, fx));
+        decide(&mut state, |state, fx| removed(state, &s(), false, NOW, fx));
         assert!(state.slaves.is_removed(&s()) && state.slaves.by_pid(&home()).is_none());
     }
 }

@@ -14,9 +14,18 @@ mod welcome;
 
 use protos::ids::SlaveId;
 
-use crate::effects::{AfterRegistry, Effects};
+use crate::effects::{AfterRegistry, AllocatorCall, Effects};
 use crate::security::Action;
 use crate::state::State;
+
+/// The allocator hears of the maintenance that is planned for a slave that came.
+fn tell_plan(state: &State, id: &SlaveId, fx: &mut Effects) {
+    let slave = state.slaves.get(id);
+    let plan = slave.and_then(|slave| state.maintenance.unavailability(slave)).copied();
+    if plan.is_some() {
+        fx.allocator(AllocatorCall::Unavailability(id.clone(), plan));
+    }
+}
 
 /// Slaves that must prove who they are, or are not wanted, get silence.
 fn admit(

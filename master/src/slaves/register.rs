@@ -80,7 +80,9 @@ pub(crate) fn admitted(
     fx.push(Effect::Link(from.clone()));
     greet(state, from, fx);
     fx.push(Effect::Observe(id.clone(), from.clone()));
-    fx.allocator(AllocatorCall::AddSlave { id, spec, total, used: Default::default() });
+    let used = Default::default();
+    fx.allocator(AllocatorCall::AddSlave { id: id.clone(), spec, total, used });
+    super::tell_plan(state, &id, fx);
     fx.count("master/slave_registrations");
 }
 

@@ -251,6 +251,7 @@ pub(crate) fn readmitted(
     if state.slaves.get(&id).is_some_and(|slave| !slave.active) {
         fx.allocator(AllocatorCall::DeactivateSlave(id.clone()));
     }
+    super::tell_plan(state, &id, fx);
     super::drain::remind(state, &id, fx);
     tell_frameworks(state, from, &message, fx);
     for (framework, task) in adopted.kill {

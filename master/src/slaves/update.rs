@@ -41,7 +41,13 @@ pub(crate) fn status_update(state: &mut State, message: StatusUpdateMessage, fx:
         Some(task) => {
             let told = update.status.state().as_str_name();
             fx.note(format!("task {task_id} of framework {framework_id}: {told}"));
+            let was_over = task_state::is_terminal(task.state());
             let freed = task.update(&update.status, uuid, latest);
+            if !was_over && task_state::is_terminal(task.state()) {
+                let mut status = update.status.clone();
+                status.set_state(latest);
+                fx.count_end(&framework_id, &status);
+            }
             fx.recover(&framework_id, &slave_id, freed, None);
             fx.count("master/valid_status_updates");
         }

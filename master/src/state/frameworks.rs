@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use allocator::FrameworkSpec;
+use allocator::{FrameworkSpec, OfferConstraints};
 use libprocess::{Pid, Time};
 use protos::duration::from_secs_f64;
 use protos::ids::{ExecutorId, FrameworkId, OfferId, SlaveId};
@@ -33,6 +33,8 @@ pub(crate) struct Framework {
     /// Counts disconnections, so that an old reminder is recognised.
     pub(crate) epoch: u64,
     pub(crate) suppressed: BTreeSet<String>,
+    /// Which slaves it wants offers of.
+    pub(crate) constraints: OfferConstraints,
     pub(crate) tasks: Tasks,
     pub(crate) executors: BTreeMap<SlaveId, BTreeMap<ExecutorId, mesos::ExecutorInfo>>,
     pub(crate) offers: BTreeSet<OfferId>,
@@ -58,6 +60,7 @@ impl Framework {
             unregistered: None,
             epoch: 0,
             suppressed: BTreeSet::new(),
+            constraints: OfferConstraints::default(),
             tasks: Tasks::default(),
             executors: BTreeMap::new(),
             offers: BTreeSet::new(),
@@ -79,6 +82,7 @@ impl Framework {
     pub(crate) fn spec(&self) -> FrameworkSpec {
         FrameworkSpec {
             suppressed_roles: self.suppressed.clone(),
+            constraints: self.constraints.clone(),
             ..FrameworkSpec::new(&self.info, self.roles())
         }
     }
@@ -156,8 +160,8 @@ pub(crate) struct Frameworks {
     registered: BTreeMap<FrameworkId, Arc<Framework>>,
     completed: VecDeque<Arc<Framework>>,
     keep_completed: usize,
-    /// Principals of the schedulers that are connected.
-    principals: BTreeMap<Pid, Option<String>>,
+    /// Principals and frameworks of the schedulers that are connected.
+    principals: BTreeMap<Pid, (Option<String>, FrameworkId)>,
 }
 
 impl Frameworks {
@@ -181,12 +185,17 @@ impl Frameworks {
 
     /// The principal of the scheduler at that PID; None when there is none.
     pub(crate) fn principal_at(&self, pid: &Pid) -> Option<&Option<String>> {
-        self.principals.get(pid)
+        self.principals.get(pid).map(|(principal, _)| principal)
+    }
+
+    /// The framework of the scheduler at that PID.
+    pub(crate) fn framework_at(&self, pid: &Pid) -> Option<&FrameworkId> {
+        self.principals.get(pid).map(|(_, id)| id)
     }
 
     /// A scheduler is there now.
-    pub(crate) fn connected_at(&mut self, pid: &Pid, principal: Option<String>) {
-        self.principals.insert(pid.clone(), principal);
+    pub(crate) fn connected_at(&mut self, pid: &Pid, principal: Option<String>, id: FrameworkId) {
+        self.principals.insert(pid.clone(), (principal, id));
     }
 
     /// Nobody is there any more.

@@ -316,10 +316,6 @@ impl Slaves {
         self.unreachable.get(id).copied()
     }
 
-    pub(crate) fn unreachable_count(&self) -> usize {
-        self.unreachable.len()
-    }
-
     pub(crate) fn is_removed(&self, id: &SlaveId) -> bool {
         self.removed.contains(id)
     }

@@ -73,7 +73,12 @@ pub(crate) fn accept(state: &mut State, call: Accept, now: Time, fx: &mut Effect
             fx.refuse(format!("accept by framework {}: {reason}", call.framework));
             drop_tasks(state, &call, &reason, Reason::InvalidOffers, now, fx);
         }
-        Ok(consumed) => run(state, call, consumed, now, fx),
+        Ok(consumed) => {
+            for _ in &call.offers {
+                fx.count_of(&call.framework, "offers/accepted");
+            }
+            run(state, call, consumed, now, fx);
+        }
     }
 }
 
@@ -143,6 +148,9 @@ fn apply(
     now: Time,
     fx: &mut Effects,
 ) {
+    let kind = operation.r#type().as_str_name().to_lowercase();
+    fx.count_of(framework, "operations");
+    fx.count_of(framework, format!("operations/{kind}"));
     match (operation.r#type(), &operation.launch, &operation.launch_group) {
         (Type::Launch, Some(launch), _) => {
             for task in &launch.task_infos {
@@ -173,6 +181,7 @@ fn refuse_task(
         .reason(reason)
         .slave(&SlaveId::from(&task.slave_id))
         .message(why);
+    fx.count_end(framework_id, &answer.clone().build());
     tell(framework, answer, fx);
 }
 
@@ -197,6 +206,7 @@ fn drop_tasks(
             .reason(reason)
             .slave(&SlaveId::from(&task.slave_id))
             .message(format!("Task launched with invalid offers: {why}"));
+        fx.count_end(&call.framework, &answer.clone().build());
         tell(framework, answer, fx);
     }
 }
