@@ -8,8 +8,7 @@
 //! No statistics over many runs and no thresholds: machines that are shared are too noisy for that.
 //!
 //! # Map
-//! - `benches/local_messages.rs`: messages between two processes of a node; peers: actix, tokio
-//! - `benches/remote_messages.rs`: messages between nodes; peer: a bare loop that answers 202
+//! - `runtime/`: the claims of the actor runtime, which needs nothing else of the project
 //! - `benches/allocator_cycle.rs`: the allocator on thousands of slaves; peer: bare look-ups
 //! - `benches/task_rate.rs`: short tasks on a whole cluster; peer: bare child processes
 //!
@@ -21,9 +20,6 @@
 //! ```
 
 use std::time::Duration;
-
-use protos::ids::{FrameworkId, SlaveId, TaskId};
-use protos::mesos::internal::StatusUpdateAcknowledgementMessage;
 
 /// Prints one line: `what: figure unit`.
 pub fn report(what: &str, figure: f64, unit: &str) {
@@ -57,16 +53,6 @@ pub fn timed<T>(work: impl FnOnce() -> T) -> (T, Duration) {
 pub fn median(mut times: Vec<Duration>) -> Duration {
     times.sort_unstable();
     times.get(times.len() / 2).copied().unwrap_or_default()
-}
-
-/// A message of about 100 bytes as masters and slaves exchange it.
-pub fn message() -> StatusUpdateAcknowledgementMessage {
-    StatusUpdateAcknowledgementMessage {
-        slave_id: SlaveId::new("20261127-010203-16777343-5050-1-S12").wire(),
-        framework_id: FrameworkId::new("20261127-010203-16777343-5050-1-0001").wire(),
-        task_id: TaskId::new("t-1").wire(),
-        uuid: vec![7; 16].into(),
-    }
 }
 
 #[cfg(test)]

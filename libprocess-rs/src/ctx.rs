@@ -1,5 +1,7 @@
 //! The context: a process's only window to the world.
 
+use std::cell::{OnceCell, RefCell};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -10,9 +12,10 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::disk::Disk;
 use crate::driver::{LinkMode, TimerId};
-use crate::inbox::{Event, Inbox};
+use crate::envelope::Letter;
+use crate::inbox::{Event, Inbox, Mail};
 use crate::subprocess::Subprocesses;
-use crate::{Envelope, Handle, Node, Pid, Process, Time};
+use crate::{Envelope, Handle, MessageName, Node, Pid, Process, Time};
 
 /// What a handler gets beside its process: clock, randomness, messages, links, timers, disk and
 /// subprocesses of the node that hosts the process.
@@ -20,10 +23,20 @@ pub struct Ctx<P: Process> {
     node: Node,
     me: Pid,
     inbox: Arc<Inbox<P>>,
-    rng: ChaCha8Rng,
-    pub(crate) from: Pid,
+    pub(crate) from: Option<Pid>,
     pub(crate) stopping: bool,
-    log: slog::Logger,
+    // What few processes need is made when it is first used: there may be millions of idle ones.
+    rng: Option<Box<ChaCha8Rng>>,
+    log: OnceCell<Box<slog::Logger>>,
+    last_receiver: RefCell<Option<Box<Receiver>>>,
+    delegates: Option<Box<BTreeMap<String, Pid>>>,
+}
+
+/// The local process that was last sent to. Its mail never changes: when it takes no more, a new
+/// process may have taken the name, which is then looked up.
+struct Receiver {
+    pid: Pid,
+    mail: Arc<dyn Mail>,
 }
 
 /// A timer that [`Ctx::after`] armed.
@@ -35,9 +48,17 @@ pub struct Timer {
 
 impl<P: Process> Ctx<P> {
     pub(crate) fn new(node: Node, me: Pid, inbox: Arc<Inbox<P>>) -> Self {
-        let rng = ChaCha8Rng::from_seed(node.driver().seed());
-        let log = node.log().new(slog::o!("pid" => me.to_string()));
-        Self { node, me, inbox, rng, from: Pid::empty(), stopping: false, log }
+        Self {
+            node,
+            me,
+            inbox,
+            from: None,
+            stopping: false,
+            rng: None,
+            log: OnceCell::new(),
+            last_receiver: RefCell::new(None),
+            delegates: None,
+        }
     }
 
     /// The PID of the process itself.
@@ -47,7 +68,8 @@ impl<P: Process> Ctx<P> {
 
     /// The sender of the message being handled; empty in other events.
     pub fn from(&self) -> &Pid {
-        &self.from
+        static NOBODY: std::sync::LazyLock<Pid> = std::sync::LazyLock::new(Pid::empty);
+        self.from.as_ref().unwrap_or(&NOBODY)
     }
 
     /// The node that hosts the process.
@@ -57,7 +79,8 @@ impl<P: Process> Ctx<P> {
 
     /// The process's logger, which names its PID.
     pub fn log(&self) -> &slog::Logger {
-        &self.log
+        self.log
+            .get_or_init(|| Box::new(self.node.log().new(slog::o!("pid" => self.me.to_string()))))
     }
 
     /// The node's time.
@@ -67,34 +90,59 @@ impl<P: Process> Ctx<P> {
 
     /// The process's own seeded generator.
     pub fn rng(&mut self) -> &mut ChaCha8Rng {
-        &mut self.rng
+        let node = &self.node;
+        self.rng.get_or_insert_with(|| Box::new(ChaCha8Rng::from_seed(node.driver().seed())))
     }
 
     /// A random (version 4) UUID from the process's generator.
     pub fn uuid(&mut self) -> uuid::Uuid {
-        let bytes: [u8; 16] = rand::Rng::random(&mut self.rng);
+        let bytes: [u8; 16] = rand::Rng::random(self.rng());
         uuid::Builder::from_random_bytes(bytes).into_uuid()
     }
 
     /// A uniformly random duration in `[0, limit]`: the back-off of the wire protocols.
     pub fn random_within(&mut self, limit: Duration) -> Duration {
         let nanos = u64::try_from(limit.as_nanos()).unwrap_or(u64::MAX);
-        Duration::from_nanos(rand::Rng::random_range(&mut self.rng, 0..=nanos))
+        Duration::from_nanos(rand::Rng::random_range(self.rng(), 0..=nanos))
     }
 
     /// Encodes `message` and sends it; at most once, in order for each receiver's node.
-    pub fn send<M: Message + Name>(&self, to: &Pid, message: &M) {
-        self.send_raw(to, M::full_name(), message.encode_to_vec().into());
+    pub fn send<M: Message + Name + 'static>(&self, to: &Pid, message: &M) {
+        self.send_raw(to, MessageName::of::<M>(), message.encode_to_vec().into());
     }
 
     /// Sends an encoded message under a name.
-    pub fn send_raw(&self, to: &Pid, name: String, body: bytes::Bytes) {
-        self.node.post(Envelope { from: self.me.clone(), to: to.clone(), name, body });
+    pub fn send_raw(&self, to: &Pid, name: MessageName, body: bytes::Bytes) {
+        let letter = Letter { from: self.me.clone(), name, body };
+        if to.address() == self.me.address() {
+            self.send_local(to, letter);
+        } else {
+            self.node.post(letter.to(to));
+        }
+    }
+
+    fn send_local(&self, to: &Pid, mut letter: Letter) {
+        let mut last = self.last_receiver.borrow_mut();
+        if let Some(known) = last.as_ref().filter(|known| known.pid.is_same(to)) {
+            match known.mail.message(letter) {
+                Ok(()) => return,
+                Err(returned) => letter = returned,
+            }
+        }
+        let Some(mail) = self.node.mail(to.id()) else {
+            return;
+        };
+        // When the process ends at this moment, the message is dropped as any other then.
+        let _ = mail.message(letter);
+        match last.as_mut() {
+            Some(known) => **known = Receiver { pid: to.clone(), mail },
+            None => *last = Some(Box::new(Receiver { pid: to.clone(), mail })),
+        }
     }
 
     /// Sends `message` to the sender of the message being handled.
-    pub fn reply<M: Message + Name>(&self, message: &M) {
-        self.send(&self.from, message);
+    pub fn reply<M: Message + Name + 'static>(&self, message: &M) {
+        self.send(self.from(), message);
     }
 
     /// Passes a message on with its sender kept.
@@ -103,10 +151,24 @@ impl<P: Process> Ctx<P> {
         self.node.post(envelope);
     }
 
+    /// Lets another process have the messages of a name that this one has no handler for; their
+    /// sender is kept. None takes that back.
+    pub fn delegate(&mut self, name: &str, to: Option<Pid>) {
+        let delegates = self.delegates.get_or_insert_default();
+        match to {
+            Some(to) => delegates.insert(name.to_owned(), to),
+            None => delegates.remove(name),
+        };
+    }
+
+    pub(crate) fn delegated(&self, name: &str) -> Option<&Pid> {
+        self.delegates.as_ref()?.get(name)
+    }
+
     /// Decodes a message after the node's schema check.
-    pub(crate) fn decode<M: Message + Default>(&self, envelope: &Envelope) -> Result<M, String> {
-        self.node.check_schema(&envelope.name, &envelope.body)?;
-        M::decode(envelope.body.clone()).map_err(|error| error.to_string())
+    pub(crate) fn decode<M: Message + Default>(&self, letter: Letter) -> Result<M, String> {
+        self.node.check_schema(&letter.name, &letter.body)?;
+        M::decode(letter.body).map_err(|error| error.to_string())
     }
 
     /// Asks for one `exited` event when `pid`, or the connection to its node, goes.

@@ -60,8 +60,8 @@ pub(crate) trait Driver: Send + Sync + 'static {
     fn connect(&self, peer: SocketAddrV4, mode: LinkMode);
     fn arm(&self, delay: Duration, fire: Fire) -> TimerId;
     fn disarm(&self, timer: TimerId);
-    /// Gives a process its place to run; the returned handle asks for a run.
-    fn host(&self, runner: Box<dyn Run>) -> Box<dyn Wake>;
+    /// Gives a process its place to run: the host to ask for a run, and the slot to name then.
+    fn host(&self, runner: Box<dyn Run>) -> (Arc<dyn Wake>, u64);
     /// Polls a future to its end beside the processes.
     fn spawn(&self, future: BoxFuture<'static, ()>);
     fn disk(&self) -> Arc<dyn Disk>;

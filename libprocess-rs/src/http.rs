@@ -3,11 +3,14 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 use percent_encoding::percent_decode_str;
+
+use crate::authentication::Principal;
 
 /// One HTTP request that was read fully.
 #[derive(Debug, Clone, Default)]
@@ -24,6 +27,29 @@ pub struct Request {
     pub body: Bytes,
     /// The peer's socket address, when there is a socket.
     pub peer: Option<SocketAddr>,
+    /// Who asks, as the authenticator of the route's realm has it; None without one.
+    pub principal: Option<Principal>,
+    /// The body as it comes in; only of routes that take it so.
+    pub(crate) reader: Option<BodyReader>,
+}
+
+/// The way in which a body's chunks come in. Whoever takes it first has it.
+#[derive(Clone)]
+pub(crate) struct BodyReader(Arc<Mutex<Option<Chunks>>>);
+
+/// A body as a stream.
+pub type Chunks = BoxStream<'static, std::io::Result<Bytes>>;
+
+impl BodyReader {
+    pub(crate) fn new(chunks: Chunks) -> Self {
+        Self(Arc::new(Mutex::new(Some(chunks))))
+    }
+}
+
+impl std::fmt::Debug for BodyReader {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("BodyReader")
+    }
 }
 
 impl Request {
@@ -49,6 +75,20 @@ impl Request {
     /// The value of a header, named in lower case.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).map(String::as_str)
+    }
+
+    /// The body as a stream: as it comes in on routes that take it so
+    /// ([`crate::Routes::streaming`]), in one piece on others.
+    pub fn chunks(&mut self) -> Chunks {
+        let taken = self
+            .reader
+            .take()
+            .and_then(|reader| reader.0.lock().unwrap_or_else(PoisonError::into_inner).take());
+        let whole = std::mem::take(&mut self.body);
+        taken.unwrap_or_else(|| {
+            let pieces = (!whole.is_empty()).then_some(Ok(whole));
+            Box::pin(futures::stream::iter(pieces))
+        })
     }
 
     /// The path's segments after the receiver's id, joined by `/`.
@@ -178,6 +218,20 @@ impl Response {
         Self::text(405, text).header("Allow", &expected.join(", "))
     }
 
+    /// 200 with a file of the node's host, whose content type follows from its name.
+    pub fn file(path: impl Into<PathBuf>) -> Self {
+        let path = path.into();
+        let kind = content_type(&path.to_string_lossy());
+        Self { status: 200, headers: Vec::new(), body: Body::File(path) }
+            .header("Content-Type", kind)
+    }
+
+    /// 200 with chunks as they come.
+    pub fn stream(content_type: &str, chunks: Chunks) -> Self {
+        Self { status: 200, headers: Vec::new(), body: Body::Stream(chunks) }
+            .header("Content-Type", content_type)
+    }
+
     /// 307 to `location`.
     pub fn redirect(location: &str) -> Self {
         Self { status: 307, ..Self::default() }.header("Location", location)
@@ -217,6 +271,30 @@ impl Answer {
 impl From<Response> for Answer {
     fn from(response: Response) -> Self {
         Self::Now(response)
+    }
+}
+
+/// The content type that a file's extension stands for; bytes of any kind when it stands for none.
+pub fn content_type(name: &str) -> &'static str {
+    match name.rsplit_once('.').map_or("", |(_, extension)| extension) {
+        "html" | "htm" => "text/html; charset=utf-8",
+        "css" => "text/css",
+        "js" => "application/javascript",
+        "json" => "application/json",
+        "txt" | "log" | "md" => "text/plain; charset=utf-8",
+        "csv" => "text/csv",
+        "xml" => "text/xml",
+        "svg" => "image/svg+xml",
+        "png" => "image/png",
+        "gif" => "image/gif",
+        "jpg" | "jpeg" => "image/jpeg",
+        "ico" => "image/x-icon",
+        "woff" => "font/woff",
+        "woff2" => "font/woff2",
+        "gz" | "tgz" => "application/gzip",
+        "zip" => "application/zip",
+        "pdf" => "application/pdf",
+        _ => "application/octet-stream",
     }
 }
 

@@ -6,17 +6,27 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use futures::channel::oneshot;
 
+use crate::envelope::Letter;
+use crate::gate::Admission;
 use crate::http::{Request, Response};
-use crate::{Ctx, Envelope, Pid, Process};
+use crate::{Ctx, Pid, Process};
 
 /// A call queued to a process: one atomic step.
 pub(crate) type Call<P> = Box<dyn FnOnce(&mut P, &mut Ctx<P>) + Send>;
 
-/// One entry of a process's queue.
+/// A request with the way its answer takes.
+pub(crate) struct Asked {
+    pub(crate) request: Request,
+    pub(crate) reply: oneshot::Sender<Response>,
+}
+
+/// One entry of a process's queue. Rare ones are boxed, so that the others stay small.
 pub(crate) enum Event<P: Process> {
-    Message(Envelope),
+    Message(Letter),
     Dispatch(Call<P>),
-    Http(Request, oneshot::Sender<Response>),
+    Http(Box<Asked>),
+    /// The check of the foremost request that waits at the gate is done.
+    Admitted(Box<Admission>),
     Exited(Pid),
     Inspect(oneshot::Sender<Vec<serde_json::Value>>),
     Terminate,
@@ -24,13 +34,17 @@ pub(crate) enum Event<P: Process> {
 
 /// Tells a driver that an inbox went from idle to busy.
 pub(crate) trait Wake: Send + Sync {
-    fn wake(&self);
+    /// The process hosted in `slot` has work.
+    fn wake(&self, slot: u64);
 }
 
 /// The untyped side of an inbox, as the process table keeps it.
 pub(crate) trait Mail: Send + Sync {
-    /// Queues a message; false when the process no longer takes events.
-    fn message(&self, envelope: Envelope) -> bool;
+    /// Queues a message; gives it back when the process no longer takes events.
+    fn message(&self, letter: Letter) -> Result<(), Letter>;
+    /// Queues messages in order and empties `letters`; false, with `letters` as they were, when the
+    /// process no longer takes events.
+    fn messages(&self, letters: &mut Vec<Letter>) -> bool;
     /// Queues a request; false when the process no longer takes events.
     fn http(&self, request: Request, reply: oneshot::Sender<Response>) -> bool;
     /// Queues the news that a linked process is gone.
@@ -39,6 +53,8 @@ pub(crate) trait Mail: Send + Sync {
     fn inspect(&self, reply: oneshot::Sender<Vec<serde_json::Value>>) -> bool;
     /// Asks the process to stop: at once (`inject`), or after what is queued already.
     fn terminate(&self, inject: bool) -> bool;
+    /// How many events wait, not counting those that the process has taken out to handle.
+    fn waiting(&self) -> usize;
 }
 
 struct State<P: Process> {
@@ -53,41 +69,43 @@ pub(crate) struct Inbox<P: Process> {
     state: Mutex<State<P>>,
     /// Earlier events are to be discarded in favour of a terminate event.
     doomed: AtomicBool,
-    waker: OnceLock<Box<dyn Wake>>,
+    host: OnceLock<(Arc<dyn Wake>, u64)>,
 }
+
+/// A queue with room for more than this gives it back when it needs much less.
+const KEPT_EVENTS: usize = 1024;
 
 impl<P: Process> Inbox<P> {
     /// Starts out awake: the first wake-up comes from [`Inbox::attach`].
     pub(crate) fn new() -> Arc<Self> {
         let state = State { queue: VecDeque::new(), awake: true, closed: false };
         let (state, doomed) = (Mutex::new(state), AtomicBool::new(false));
-        Arc::new(Self { state, doomed, waker: OnceLock::new() })
+        Arc::new(Self { state, doomed, host: OnceLock::new() })
     }
 
-    /// Connects the inbox to its host and gives the first wake-up.
-    pub(crate) fn attach(&self, waker: Box<dyn Wake>) {
-        self.waker.get_or_init(|| waker).wake();
+    /// Connects the inbox to its place at a host and gives the first wake-up.
+    pub(crate) fn attach(&self, host: Arc<dyn Wake>, slot: u64) {
+        let (host, slot) = self.host.get_or_init(|| (host, slot));
+        host.wake(*slot);
     }
 
     pub(crate) fn push(&self, event: Event<P>) -> bool {
-        self.push_with(event, false)
-    }
-
-    fn push_with(&self, event: Event<P>, doom: bool) -> bool {
         let mut state = self.lock();
         if state.closed {
             return false;
         }
         state.queue.push_back(event);
-        if doom {
-            self.doomed.store(true, Ordering::Release);
-        }
+        self.rouse(state);
+        true
+    }
+
+    /// Releases the lock and wakes the host if the inbox was idle.
+    fn rouse(&self, mut state: MutexGuard<'_, State<P>>) {
         let wake = !std::mem::replace(&mut state.awake, true);
         drop(state);
-        if wake && let Some(waker) = self.waker.get() {
-            waker.wake();
+        if wake && let Some((host, slot)) = self.host.get() {
+            host.wake(*slot);
         }
-        true
     }
 
     /// Swaps the queue into `local`, which must be empty. False puts the inbox to sleep: the next
@@ -95,6 +113,10 @@ impl<P: Process> Inbox<P> {
     pub(crate) fn take(&self, local: &mut VecDeque<Event<P>>) -> bool {
         let mut state = self.lock();
         std::mem::swap(&mut state.queue, local);
+        let kept = state.queue.capacity();
+        if kept > KEPT_EVENTS && local.len() < kept / 8 {
+            state.queue = VecDeque::new();
+        }
         state.awake = !local.is_empty();
         state.awake
     }
@@ -125,12 +147,28 @@ impl<P: Process> Inbox<P> {
 }
 
 impl<P: Process> Mail for Inbox<P> {
-    fn message(&self, envelope: Envelope) -> bool {
-        self.push(Event::Message(envelope))
+    fn message(&self, letter: Letter) -> Result<(), Letter> {
+        let mut state = self.lock();
+        if state.closed {
+            return Err(letter);
+        }
+        state.queue.push_back(Event::Message(letter));
+        self.rouse(state);
+        Ok(())
+    }
+
+    fn messages(&self, letters: &mut Vec<Letter>) -> bool {
+        let mut state = self.lock();
+        if state.closed {
+            return false;
+        }
+        state.queue.extend(letters.drain(..).map(Event::Message));
+        self.rouse(state);
+        true
     }
 
     fn http(&self, request: Request, reply: oneshot::Sender<Response>) -> bool {
-        self.push(Event::Http(request, reply))
+        self.push(Event::Http(Box::new(Asked { request, reply })))
     }
 
     fn exited(&self, pid: Pid) -> bool {
@@ -142,6 +180,13 @@ impl<P: Process> Mail for Inbox<P> {
     }
 
     fn terminate(&self, inject: bool) -> bool {
-        self.push_with(Event::Terminate, inject)
+        if inject {
+            self.doomed.store(true, Ordering::Release);
+        }
+        self.push(Event::Terminate)
+    }
+
+    fn waiting(&self) -> usize {
+        self.lock().queue.len()
     }
 }

@@ -17,7 +17,11 @@
 //! - [`disk`], [`subprocess`]: the operating system behind a seam
 //! - [`real`], [`sim`]: the two drivers
 //! - [`flags`]: command-line flags and their environment variables
-//! - [`metrics`]: counters and gauges
+//! - [`metrics`]: counters, gauges, timers
+//! - [`toolbox`]: locks, queues, sequences, rate limits, loops for asynchronous work
+//! - [`authentication`], [`Authorize`]: who may ask
+//! - [`recordio`]: records in streams
+//! - [`logging`]: how much is logged
 //! - [`files`]: a process that serves files under virtual paths
 //!
 //! # Example
@@ -40,33 +44,42 @@
 //! }
 //! ```
 
+pub mod authentication;
 mod builtin;
 mod ctx;
 pub mod disk;
 mod driver;
+mod duration;
 mod envelope;
 pub mod files;
 pub mod flags;
+mod gate;
 mod handle;
 pub mod http;
 mod inbox;
+pub mod logging;
 pub mod metrics;
+mod name;
 mod node;
 mod pid;
 mod process;
 pub mod real;
+pub mod recordio;
 mod routes;
 mod runner;
 pub mod sim;
 pub mod subprocess;
 mod table;
 mod time;
+pub mod toolbox;
 
 pub use ctx::{Ctx, Timer};
 pub use driver::LinkMode;
 pub use envelope::Envelope;
+pub use gate::Authorize;
 pub use handle::{Gone, Handle};
-pub use node::{Node, NodeConfig, SchemaCheck, SpawnError};
+pub use name::MessageName;
+pub use node::{Node, NodeConfig, SchemaCheck, Seen, SpawnError};
 pub use pid::{Pid, PidError};
 pub use process::Process;
 pub use routes::{Help, Routes, message_names};
@@ -74,3 +87,8 @@ pub use time::Time;
 
 pub use slog;
 pub use uuid::Uuid;
+
+/// The guide's programs are compiled with the documentation's tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/libprocess.md")]
+struct Guide;

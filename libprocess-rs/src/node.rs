@@ -1,18 +1,23 @@
 //! A runtime as a value: address, process table, clock, randomness and transport.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddrV4;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, Weak};
 use std::time::Duration;
 
 use futures::channel::oneshot;
 
+use crate::authentication::Authenticator;
 use crate::driver::{Driver, LinkMode};
+use crate::gate::{Authorize, Guards};
 use crate::http::{Request, Response};
 use crate::inbox::Inbox;
+use crate::logging::Verbosity;
 use crate::metrics::Metrics;
 use crate::runner::Runner;
 use crate::table::{Entry, Table};
-use crate::{Envelope, Handle, Pid, Process, Routes, Time};
+use crate::{Envelope, Handle, MessageName, Pid, Process, Routes, Time};
 
 /// Checks a message's body by its full name before it is decoded: the place for rules that the
 /// decoder does not know, such as required fields. The error text goes to the log.
@@ -29,6 +34,15 @@ pub struct NodeConfig {
     pub version: serde_json::Value,
     /// Where the node and its processes log.
     pub log: slog::Logger,
+    /// How many snapshots of the metrics are served in each duration, spaced evenly
+    /// (`LIBPROCESS_METRICS_SNAPSHOT_ENDPOINT_RATE_LIMIT`, see [`crate::metrics::parse_rate_limit`]);
+    /// None for no limit. Two a second by default.
+    pub metrics_rate_limit: Option<(u32, Duration)>,
+    /// How much `log` takes, which `/logging/toggle` changes; that of [`crate::logging::Verbosity::filter`]
+    /// around its drain.
+    pub verbosity: Verbosity,
+    /// Whether `/profiler/start` may sample the program (`LIBPROCESS_ENABLE_PROFILER=1`).
+    pub profiler: bool,
 }
 
 impl Default for NodeConfig {
@@ -38,6 +52,9 @@ impl Default for NodeConfig {
             schema: |_, _| Ok(()),
             version: serde_json::json!({"version": env!("CARGO_PKG_VERSION")}),
             log: slog::Logger::root(slog::Discard, slog::o!()),
+            metrics_rate_limit: Some((2, Duration::from_secs(1))),
+            verbosity: Verbosity::default(),
+            profiler: false,
         }
     }
 }
@@ -63,8 +80,34 @@ struct Inner {
     config: NodeConfig,
     table: Mutex<Table>,
     metrics: Metrics,
+    guards: Guards,
+    filtered: AtomicBool,
+    filter: RwLock<Option<Arc<Filter>>>,
     driver: OnceLock<Arc<dyn Driver>>,
 }
+
+/// An event that is about to be handled, as a filter sees it.
+#[derive(Debug)]
+pub enum Seen<'a> {
+    /// A message.
+    Message {
+        /// Its sender.
+        from: &'a Pid,
+        /// Its full protobuf name.
+        name: &'a MessageName,
+        /// Its encoded body.
+        body: &'a [u8],
+    },
+    /// A call, a timer or the result of a deferred future.
+    Dispatch,
+    /// A request.
+    Http(&'a Request),
+    /// The news that a linked process is gone.
+    Exited(&'a Pid),
+}
+
+/// True for events that are to be dropped.
+type Filter = dyn Fn(&Pid, &Seen<'_>) -> bool + Send + Sync;
 
 /// A process could not be started.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -81,6 +124,9 @@ impl Node {
             config,
             table: Mutex::default(),
             metrics: Metrics::default(),
+            guards: Guards::default(),
+            filtered: AtomicBool::new(false),
+            filter: RwLock::new(None),
             driver: OnceLock::new(),
         };
         Self { inner: Arc::new(inner) }
@@ -163,18 +209,14 @@ impl Node {
     pub fn spawn<P: Process>(&self, id: &str, process: P) -> Result<Handle<P>, SpawnError> {
         let me = self.pid(id);
         let inbox = Inbox::new();
-        let routes = Arc::new(Routes::<P>::build());
-        {
-            let mut table = self.table();
-            if table.entries.contains_key(id) {
-                return Err(SpawnError::Taken(id.to_owned()));
-            }
-            let entry =
-                Entry { mail: inbox.clone(), help: routes.help.clone(), waiters: Vec::new() };
-            table.entries.insert(me.id_arc().clone(), entry);
+        let routes = Routes::<P>::shared();
+        let entry = Entry::new(inbox.clone(), routes.clone());
+        if !self.table().insert(me.id_arc().clone(), entry) {
+            return Err(SpawnError::Taken(id.to_owned()));
         }
         let runner = Runner::new(process, self.clone(), me.clone(), inbox.clone(), routes);
-        inbox.attach(self.driver().host(Box::new(runner)));
+        let (host, slot) = self.driver().host(Box::new(runner));
+        inbox.attach(host, slot);
         Ok(Handle::new(me, inbox))
     }
 
@@ -204,9 +246,8 @@ impl Node {
     /// Ready when the local process is gone; at once when there is none.
     pub fn wait(&self, pid: &Pid) -> impl Future<Output = ()> + Send + use<> {
         let (sender, receiver) = oneshot::channel();
-        if let Some(entry) = self.table().entries.get_mut(pid.id()) {
-            entry.waiters.push(sender);
-        }
+        // Where nobody waits for the sender, it is dropped, which makes the receiver ready.
+        let _ = self.table().add_waiter(pid.id(), sender);
         async move {
             let _ = receiver.await;
         }
@@ -228,7 +269,7 @@ impl Node {
     /// Puts a message into a local mailbox; false when no such process takes it (404).
     pub(crate) fn deliver(&self, envelope: Envelope) -> bool {
         match self.mail(envelope.to.id()) {
-            Some(mail) => mail.message(envelope),
+            Some(mail) => mail.message(envelope.into()).is_ok(),
             None => false,
         }
     }
@@ -246,7 +287,7 @@ impl Node {
             table.link_remote(linker.id_arc(), to);
             drop(table);
             self.driver().connect(to.address(), mode);
-        } else if !table.link_local(linker.id_arc(), to.id_arc())
+        } else if !table.link_local(linker.id_arc(), to)
             && let Some(mail) = table.mail(linker.id())
         {
             drop(table);
@@ -264,7 +305,7 @@ impl Node {
 
     /// A process of this node has ended.
     pub(crate) fn forget(&self, pid: &Pid) {
-        let removed = self.table().remove(pid.id_arc());
+        let removed = self.table().remove(pid);
         for mail in removed.linkers {
             mail.exited(pid.clone());
         }
@@ -301,6 +342,9 @@ impl Node {
         if let Some(id) = request.receiver()
             && let Some(mail) = self.mail(&id)
         {
+            if self.inner.guards.is_closed(&request.path) {
+                return Err(Response::status(403));
+            }
             return Ok(mail);
         }
         let delegate = self.inner.config.delegate.as_ref().ok_or_else(|| Response::status(404))?;
@@ -308,7 +352,88 @@ impl Node {
             "/" => format!("/{delegate}"),
             path => format!("/{delegate}{path}"),
         };
+        if self.inner.guards.is_closed(&request.path) {
+            return Err(Response::status(403));
+        }
         self.mail(delegate).ok_or_else(|| Response::status(404))
+    }
+
+    /// True when a plain request goes to a route that takes its body as it comes in.
+    pub(crate) fn streams(&self, request: &Request) -> bool {
+        let mut routed = Request {
+            method: request.method.clone(),
+            path: request.path.clone(),
+            ..Request::default()
+        };
+        if self.route_request(&mut routed).is_err() {
+            return false;
+        }
+        let receiver = routed.receiver();
+        let table = self.table();
+        let served = receiver.and_then(|id| table.get(&id)).map(|entry| entry.served.clone());
+        drop(table);
+        served.is_some_and(|served| served.streams(&routed))
+    }
+
+    /// Lets principals alone reach the routes of a realm ([`Routes::realm`]); None opens it again.
+    pub fn set_authenticator(&self, realm: &str, by: Option<Arc<dyn Authenticator>>) {
+        self.inner.guards.set_authenticator(realm, by);
+    }
+
+    /// Asks `by` before each request to the route `/<id>/<name>`; refused ones are answered 403.
+    pub fn set_authorization(&self, path: &str, by: Option<Authorize>) {
+        self.inner.guards.set_authorization(path, by);
+    }
+
+    /// Answers 403 to requests for exactly these paths. Those that name no process of this node
+    /// are taken as the delegate's.
+    pub fn disable_endpoints<'a>(&self, paths: impl IntoIterator<Item = &'a str>) {
+        let absolute = |path: &str| {
+            let mut request = Request { path: path.to_owned(), ..Request::default() };
+            // The path stands as it is when there is neither such a process nor a delegate.
+            let _ = self.route_request(&mut request);
+            request.path
+        };
+        self.inner.guards.set_closed(BTreeSet::new());
+        self.inner.guards.set_closed(paths.into_iter().map(absolute).collect());
+    }
+
+    pub(crate) fn guards(&self) -> &Guards {
+        &self.inner.guards
+    }
+
+    /// Drops events for which `filter` is true, just before they would be handled; for tests. The
+    /// filter runs on the threads of the processes.
+    pub fn set_filter(&self, filter: impl Fn(&Pid, &Seen<'_>) -> bool + Send + Sync + 'static) {
+        *self.inner.filter.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(filter));
+        self.inner.filtered.store(true, Ordering::Release);
+    }
+
+    /// Takes the filter away.
+    pub fn clear_filter(&self) {
+        self.inner.filtered.store(false, Ordering::Release);
+        *self.inner.filter.write().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    pub(crate) fn is_filtered(&self) -> bool {
+        self.inner.filtered.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn drops(&self, to: &Pid, seen: &Seen<'_>) -> bool {
+        let filter = self.inner.filter.read().unwrap_or_else(PoisonError::into_inner).clone();
+        filter.is_some_and(|filter| filter(to, seen))
+    }
+
+    /// Ends all processes, each after what its queue holds, and then the node.
+    pub async fn finish(&self) {
+        let running = self.processes();
+        for id in &running {
+            self.terminate(&self.pid(id), false);
+        }
+        for id in &running {
+            self.wait(&self.pid(id)).await;
+        }
+        self.close();
     }
 
     /// Ends the node at once, as if its OS process had died: connections break, no process runs any
@@ -319,7 +444,7 @@ impl Node {
 
     /// The ids of the processes that run on this node, sorted.
     pub fn processes(&self) -> Vec<String> {
-        self.table().entries.keys().map(|id| id.to_string()).collect()
+        self.table().sorted().into_iter().map(|(id, _)| id.to_string()).collect()
     }
 
     pub(crate) fn mail(&self, id: &str) -> Option<Arc<dyn crate::inbox::Mail>> {

@@ -53,6 +53,11 @@ impl Pid {
         &self.id
     }
 
+    /// True when both share one id in memory; equal PIDs may not.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.id, &other.id) && self.address == other.address
+    }
+
     /// Where the node can be dialled.
     pub fn address(&self) -> SocketAddrV4 {
         self.address

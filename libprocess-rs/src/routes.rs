@@ -1,15 +1,22 @@
 //! Route tables: which method of a process handles which message or path.
 
+use std::any::TypeId;
+use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 
+use bytes::Bytes;
+use indexmap::IndexMap;
 use prost::{Message, Name};
+use rustc_hash::FxBuildHasher;
 
-use crate::http::{Answer, Request, Response};
-use crate::{Ctx, Envelope, Process};
+use crate::envelope::Letter;
+use crate::http::{Answer, Request, Response, content_type};
+use crate::{Ctx, Envelope, MessageName, Process};
 
 /// Handles one encoded message.
-pub(crate) type MessageHandler<P> = Arc<dyn Fn(&mut P, Envelope, &mut Ctx<P>) + Send + Sync>;
+pub(crate) type MessageHandler<P> = Arc<dyn Fn(&mut P, Letter, &mut Ctx<P>) + Send + Sync>;
 /// Handles one request.
 pub(crate) type HttpHandler<P> = Arc<dyn Fn(&mut P, Request, &mut Ctx<P>) -> Answer + Send + Sync>;
 
@@ -29,29 +36,88 @@ impl Help {
     }
 }
 
-pub(crate) struct HttpRoute<P: Process> {
+struct HttpRoute<P: Process> {
     /// Methods that are served; empty for any.
-    pub(crate) methods: &'static [&'static str],
-    pub(crate) handler: HttpHandler<P>,
+    methods: &'static [&'static str],
+    handler: HttpHandler<P>,
+    realm: Option<&'static str>,
+    streaming: bool,
+}
+
+/// Something that is served without running code of the process.
+#[derive(Clone)]
+enum Asset {
+    Bytes(&'static str, Bytes),
+    /// A file, or a directory whose files are served by their relative paths.
+    Path(PathBuf),
 }
 
 /// The route table of a process, filled by [`Process::routes`].
 pub struct Routes<P: Process> {
-    messages: BTreeMap<String, MessageHandler<P>>,
+    messages: IndexMap<MessageName, MessageHandler<P>, FxBuildHasher>,
     fallback: Option<MessageHandler<P>>,
-    pub(crate) http: BTreeMap<String, HttpRoute<P>>,
+    http: BTreeMap<String, HttpRoute<P>>,
     http_rest: Option<HttpHandler<P>>,
-    pub(crate) help: BTreeMap<String, Help>,
+    assets: BTreeMap<String, Asset>,
+    help: BTreeMap<String, Help>,
+    /// The path that was registered last, which [`Routes::realm`] and others refine.
+    latest: Option<String>,
+}
+
+/// What is known of a process's routes without its type.
+pub(crate) trait Served: Send + Sync {
+    /// Help by endpoint, without the leading slash.
+    fn help(&self) -> &BTreeMap<String, Help>;
+    /// True when the route of a request takes its body as a stream.
+    fn streams(&self, request: &Request) -> bool;
+}
+
+impl<P: Process> Served for Routes<P> {
+    fn help(&self) -> &BTreeMap<String, Help> {
+        &self.help
+    }
+
+    fn streams(&self, request: &Request) -> bool {
+        let endpoint = request.endpoint();
+        self.find(&endpoint).is_some_and(|(_, route)| route.streaming)
+    }
+}
+
+/// Where a request goes.
+pub(crate) enum Target<'a, P: Process> {
+    /// To a handler, behind the checks of a realm.
+    Handler { handler: &'a HttpHandler<P>, realm: Option<&'static str>, name: &'a str },
+    /// Nowhere: this is the answer.
+    Answer(Response),
+}
+
+/// Route tables of a thread by the type of their process: made once, however many are spawned.
+type Built = RefCell<IndexMap<TypeId, Arc<dyn std::any::Any + Send + Sync>, FxBuildHasher>>;
+
+thread_local! {
+    static BUILT: Built = const { RefCell::new(IndexMap::with_hasher(FxBuildHasher)) };
 }
 
 impl<P: Process> Routes<P> {
-    pub(crate) fn build() -> Self {
+    pub(crate) fn shared() -> Arc<Self> {
+        let known = BUILT.with_borrow(|built| built.get(&TypeId::of::<P>()).cloned());
+        if let Some(Ok(routes)) = known.map(Arc::downcast::<Self>) {
+            return routes;
+        }
+        let routes = Arc::new(Self::build());
+        BUILT.with_borrow_mut(|built| built.insert(TypeId::of::<P>(), routes.clone()));
+        routes
+    }
+
+    fn build() -> Self {
         let mut routes = Self {
-            messages: BTreeMap::new(),
+            messages: IndexMap::default(),
             fallback: None,
             http: BTreeMap::new(),
             http_rest: None,
+            assets: BTreeMap::new(),
             help: BTreeMap::new(),
+            latest: None,
         };
         P::routes(&mut routes);
         routes
@@ -68,10 +134,12 @@ impl<P: Process> Routes<P> {
     where
         M: Message + Name + Default + 'static,
     {
-        self.on_raw(&M::full_name(), move |process, envelope, cx| match cx.decode::<M>(&envelope) {
-            Ok(message) => handler(process, message, cx),
-            Err(reason) => slog::warn!(cx.log(), "message dropped";
-                "name" => &envelope.name, "from" => %envelope.from, "reason" => reason),
+        self.insert(MessageName::of::<M>(), move |process, letter, cx| {
+            match cx.decode::<M>(letter) {
+                Ok(message) => handler(process, message, cx),
+                Err(reason) => slog::warn!(cx.log(), "message dropped";
+                    "name" => MessageName::of::<M>(), "from" => %cx.from(), "reason" => reason),
+            }
         })
     }
 
@@ -84,7 +152,17 @@ impl<P: Process> Routes<P> {
         name: &str,
         handler: impl Fn(&mut P, Envelope, &mut Ctx<P>) + Send + Sync + 'static,
     ) -> &mut Self {
-        let previous = self.messages.insert(name.to_owned(), Arc::new(handler));
+        self.insert(name.into(), move |process, letter, cx| {
+            handler(process, letter.to(cx.pid()), cx);
+        })
+    }
+
+    fn insert(
+        &mut self,
+        name: MessageName,
+        handler: impl Fn(&mut P, Letter, &mut Ctx<P>) + Send + Sync + 'static,
+    ) -> &mut Self {
+        let previous = self.messages.insert(name.clone(), Arc::new(handler));
         assert!(previous.is_none(), "two handlers for message {name}");
         self
     }
@@ -94,7 +172,9 @@ impl<P: Process> Routes<P> {
         &mut self,
         handler: impl Fn(&mut P, Envelope, &mut Ctx<P>) + Send + Sync + 'static,
     ) -> &mut Self {
-        self.fallback = Some(Arc::new(handler));
+        self.fallback = Some(Arc::new(move |process, letter, cx| {
+            handler(process, letter.to(cx.pid()), cx);
+        }));
         self
     }
 
@@ -146,6 +226,56 @@ impl<P: Process> Routes<P> {
         self
     }
 
+    /// Puts the route registered last into a realm: where the node has an authenticator for it,
+    /// only principals reach the handler.
+    ///
+    /// # Panics
+    /// When no route was registered before.
+    pub fn realm(&mut self, realm: &'static str) -> &mut Self {
+        self.latest("realm").realm = Some(realm);
+        self
+    }
+
+    /// Lets the route registered last take bodies as they come in ([`Request::chunks`]) instead of
+    /// waiting for the whole.
+    ///
+    /// # Panics
+    /// When no route was registered before.
+    pub fn streaming(&mut self) -> &mut Self {
+        self.latest("streaming").streaming = true;
+        self
+    }
+
+    fn latest(&mut self, what: &str) -> &mut HttpRoute<P> {
+        let route = self.latest.as_ref().and_then(|latest| self.http.get_mut(latest));
+        match route {
+            Some(route) => route,
+            None => panic!("{what} without a route before it"),
+        }
+    }
+
+    /// Serves bytes that are part of the program under `path`, with the content type of its name.
+    ///
+    /// # Panics
+    /// When the path has no leading slash.
+    pub fn asset(&mut self, path: &str, bytes: &'static [u8]) -> &mut Self {
+        self.put_asset(path, Asset::Bytes(content_type(path), Bytes::from_static(bytes)))
+    }
+
+    /// Serves a file of the node's host, or the files below a directory, under `path`.
+    ///
+    /// # Panics
+    /// When the path has no leading slash.
+    pub fn provide(&mut self, path: &str, from: impl Into<PathBuf>) -> &mut Self {
+        self.put_asset(path, Asset::Path(from.into()))
+    }
+
+    fn put_asset(&mut self, path: &str, asset: Asset) -> &mut Self {
+        assert!(path.starts_with('/'), "asset {path} must start with '/'");
+        self.assets.insert(path[1..].to_owned(), asset);
+        self
+    }
+
     fn http_route<R: Into<Answer> + 'static>(
         &mut self,
         path: &str,
@@ -158,45 +288,77 @@ impl<P: Process> Routes<P> {
         let handler: HttpHandler<P> =
             Arc::new(move |p, request, cx| handler(p, request, cx).into());
         let key = path[1..].to_owned();
-        let previous = self.http.insert(key.clone(), HttpRoute { methods, handler });
+        let route = HttpRoute { methods, handler, realm: None, streaming: false };
+        let previous = self.http.insert(key.clone(), route);
         assert!(previous.is_none(), "two handlers for path {path}");
-        self.help.insert(key, help);
+        self.help.insert(key.clone(), help);
+        self.latest = Some(key);
         self
     }
 
-    pub(crate) fn message(&self, name: &str) -> Option<MessageHandler<P>> {
-        self.messages.get(name).or(self.fallback.as_ref()).cloned()
+    /// The handler of a message and whether it is that name's own.
+    pub(crate) fn message(&self, name: &MessageName) -> Option<(&MessageHandler<P>, bool)> {
+        match self.messages.get(name) {
+            Some(handler) => Some((handler, true)),
+            None => self.fallback.as_ref().map(|handler| (handler, false)),
+        }
     }
 
     /// The names of the messages this process serves, sorted: what a snapshot test asserts.
     pub fn message_names(&self) -> Vec<&str> {
-        self.messages.keys().map(String::as_str).collect()
+        let mut names: Vec<_> = self.messages.keys().map(MessageName::as_str).collect();
+        names.sort_unstable();
+        names
     }
 
-    /// The handler for what follows `/<id>` in a request's path: the whole remainder first, then
-    /// with trailing components dropped one by one. An answer of its own for 404 and 405.
-    pub(crate) fn http(&self, request: &Request) -> Result<HttpHandler<P>, Response> {
-        let remainder = request.endpoint();
-        let mut name = remainder.as_str();
+    /// The route for what follows `/<id>` in a request's path: the whole remainder first, then
+    /// with trailing components dropped one by one.
+    fn find<'a>(&self, remainder: &'a str) -> Option<(&'a str, &HttpRoute<P>)> {
+        let mut name = remainder;
         loop {
             if let Some(route) = self.http.get(name) {
-                if !route.methods.is_empty() && !route.methods.contains(&request.method.as_str()) {
-                    return Err(Response::method_not_allowed(route.methods, &request.method));
-                }
-                return Ok(route.handler.clone());
+                return Some((name, route));
             }
-            match name.rsplit_once('/') {
-                Some((shorter, _)) => name = shorter,
-                None => {
-                    let rest = self.http_rest.clone();
-                    return rest.ok_or_else(|| Response::status(404));
-                }
+            name = name.rsplit_once('/')?.0;
+        }
+    }
+
+    /// Where a request for `remainder`, its path without `/<id>`, goes.
+    pub(crate) fn http<'a>(&'a self, request: &Request, remainder: &'a str) -> Target<'a, P> {
+        if let Some((name, route)) = self.find(remainder) {
+            if !route.methods.is_empty() && !route.methods.contains(&request.method.as_str()) {
+                let refused = Response::method_not_allowed(route.methods, &request.method);
+                return Target::Answer(refused);
             }
+            return Target::Handler { handler: &route.handler, realm: route.realm, name };
+        }
+        if let Some(found) = self.find_asset(remainder) {
+            return Target::Answer(found);
+        }
+        match &self.http_rest {
+            Some(handler) => Target::Handler { handler, realm: None, name: remainder },
+            None => Target::Answer(Response::status(404)),
+        }
+    }
+
+    fn find_asset(&self, remainder: &str) -> Option<Response> {
+        let (mut name, mut below) = (remainder, "");
+        loop {
+            match self.assets.get(name) {
+                Some(Asset::Bytes(kind, bytes)) if below.is_empty() => {
+                    return Some(Response::ok(kind, bytes.clone()));
+                }
+                Some(Asset::Path(path)) if below.is_empty() => return Some(Response::file(path)),
+                Some(Asset::Path(path)) => return Some(Response::file(path.join(below))),
+                _ => {}
+            }
+            name = name.rsplit_once('/')?.0;
+            below = &remainder[name.len() + 1..];
         }
     }
 }
 
 /// The names of the messages `P` serves, sorted.
 pub fn message_names<P: Process>() -> Vec<String> {
-    Routes::<P>::build().message_names().into_iter().map(str::to_owned).collect()
+    Routes::<P>::shared().message_names().into_iter().map(str::to_owned).collect()
 }

@@ -4,13 +4,16 @@ use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use futures::channel::oneshot;
 use serde_json::json;
 
 use crate::driver::{Progress, Run};
-use crate::http::{Answer, Request, Response};
-use crate::inbox::{Event, Inbox};
-use crate::{Ctx, Envelope, Node, Pid, Process, Routes};
+use crate::envelope::Letter;
+use crate::gate::{Admission, Waiting};
+use crate::http::Answer;
+use crate::inbox::{Asked, Event, Inbox};
+use crate::node::Seen;
+use crate::routes::{MessageHandler, Target};
+use crate::{Ctx, MessageName, Node, Pid, Process, Routes};
 
 pub(crate) struct Runner<P: Process> {
     process: P,
@@ -18,6 +21,9 @@ pub(crate) struct Runner<P: Process> {
     routes: Arc<Routes<P>>,
     /// Events swapped out of the inbox and not yet handled.
     batch: VecDeque<Event<P>>,
+    /// The message that was handled last: the next one is often of the same name.
+    last: Option<(MessageName, MessageHandler<P>)>,
+    waiting: Waiting,
     phase: Phase,
     panicked: bool,
 }
@@ -37,15 +43,27 @@ impl<P: Process> Runner<P> {
         inbox: Arc<Inbox<P>>,
         routes: Arc<Routes<P>>,
     ) -> Self {
-        let cx = Ctx::new(node, me, inbox);
-        Self { process, cx, routes, batch: VecDeque::new(), phase: Phase::Fresh, panicked: false }
+        Self {
+            process,
+            cx: Ctx::new(node, me, inbox),
+            routes,
+            batch: VecDeque::new(),
+            last: None,
+            waiting: Waiting::default(),
+            phase: Phase::Fresh,
+            panicked: false,
+        }
     }
 
     fn step(&mut self, event: Event<P>) {
+        if self.cx.node().is_filtered() && self.is_dropped(&event) {
+            return;
+        }
         match event {
-            Event::Message(envelope) => self.message(envelope),
+            Event::Message(letter) => self.message(letter),
             Event::Dispatch(call) => call(&mut self.process, &mut self.cx),
-            Event::Http(request, reply) => self.http(request, reply),
+            Event::Http(asked) => self.http(*asked),
+            Event::Admitted(admission) => self.admitted(*admission),
             Event::Exited(pid) => self.process.exited(&pid, &mut self.cx),
             Event::Inspect(reply) => {
                 let _ = reply.send(self.queued());
@@ -54,21 +72,110 @@ impl<P: Process> Runner<P> {
         }
     }
 
-    fn message(&mut self, envelope: Envelope) {
-        let Some(handler) = self.routes.message(&envelope.name) else {
-            slog::debug!(self.cx.log(), "message dropped: no handler";
-                "name" => &envelope.name, "from" => %envelope.from);
-            return;
+    /// Asks the node's filter, which tests install.
+    fn is_dropped(&self, event: &Event<P>) -> bool {
+        let seen = match event {
+            Event::Message(Letter { from, name, body }) => Seen::Message { from, name, body },
+            Event::Dispatch(_) => Seen::Dispatch,
+            Event::Http(asked) => Seen::Http(&asked.request),
+            Event::Exited(pid) => Seen::Exited(pid),
+            Event::Admitted(_) | Event::Inspect(_) | Event::Terminate => return false,
         };
-        self.cx.from = envelope.from.clone();
-        handler(&mut self.process, envelope, &mut self.cx);
-        self.cx.from = Pid::empty();
+        self.cx.node().drops(self.cx.pid(), &seen)
     }
 
-    fn http(&mut self, request: Request, reply: oneshot::Sender<Response>) {
-        let answer = match self.routes.http(&request) {
-            Ok(handler) => handler(&mut self.process, request, &mut self.cx),
-            Err(response) => Answer::Now(response),
+    fn message(&mut self, letter: Letter) {
+        let known = self.last.as_ref().filter(|(name, _)| name.is_same(&letter.name));
+        let handler = match known {
+            Some((_, handler)) => handler.clone(),
+            None => match self.routes.message(&letter.name) {
+                Some((handler, own)) => {
+                    if own {
+                        self.last = Some((letter.name.clone(), handler.clone()));
+                    } else if let Some(to) = self.cx.delegated(&letter.name) {
+                        let to = to.clone();
+                        return self.cx.node().post(letter.to(&to));
+                    }
+                    handler.clone()
+                }
+                None => return self.unhandled(letter),
+            },
+        };
+        self.cx.from = Some(letter.from.clone());
+        handler(&mut self.process, letter, &mut self.cx);
+        self.cx.from = None;
+    }
+
+    fn unhandled(&self, letter: Letter) {
+        match self.cx.delegated(&letter.name) {
+            Some(to) => self.cx.node().post(letter.to(to)),
+            None => slog::debug!(self.cx.log(), "message dropped: no handler";
+                "name" => letter.name, "from" => %letter.from),
+        }
+    }
+
+    fn http(&mut self, asked: Asked) {
+        if !self.waiting.is_empty() {
+            return self.waiting.push(asked);
+        }
+        self.check_or_serve(asked);
+    }
+
+    /// Starts the checks of a request, or serves it at once when there are none.
+    fn check_or_serve(&mut self, asked: Asked) {
+        let remainder = asked.request.endpoint();
+        let check = match self.routes.http(&asked.request, &remainder) {
+            Target::Answer(response) => {
+                let _ = asked.reply.send(response);
+                return;
+            }
+            Target::Handler { realm, name, .. } => {
+                let id = self.cx.pid().id();
+                let path = if name.is_empty() { format!("/{id}") } else { format!("/{id}/{name}") };
+                self.cx.node().guards().check(&asked.request, realm, &path)
+            }
+        };
+        match check {
+            None => self.serve(asked),
+            Some(check) => {
+                self.waiting.push(asked);
+                let inbox = self.cx.inbox().clone();
+                self.cx.node().driver().spawn(Box::pin(async move {
+                    inbox.push(Event::Admitted(Box::new(check.await)));
+                }));
+            }
+        }
+    }
+
+    /// The foremost waiting request was judged; those behind it follow until one needs a check.
+    fn admitted(&mut self, admission: Admission) {
+        if let Some(mut asked) = self.waiting.pop() {
+            match admission {
+                Admission::Pass(principal) => {
+                    asked.request.principal = principal;
+                    self.serve(asked);
+                }
+                Admission::Refuse(response) => {
+                    let _ = asked.reply.send(response);
+                }
+            }
+        }
+        let mut behind = std::mem::take(&mut self.waiting);
+        while let Some(next) = behind.pop() {
+            if self.waiting.is_empty() {
+                self.check_or_serve(next)
+            } else {
+                self.waiting.push(next)
+            }
+        }
+    }
+
+    fn serve(&mut self, asked: Asked) {
+        let Asked { request, reply } = asked;
+        let remainder = request.endpoint();
+        let answer = match self.routes.http(&request, &remainder) {
+            Target::Handler { handler, .. } => handler(&mut self.process, request, &mut self.cx),
+            Target::Answer(response) => Answer::Now(response),
         };
         match answer {
             Answer::Now(response) => {
@@ -82,8 +189,9 @@ impl<P: Process> Runner<P> {
 
     /// What waits in the queue, as `/__processes__` shows it.
     fn queued(&self) -> Vec<serde_json::Value> {
-        let mut events: Vec<_> = self.batch.iter().map(describe).collect();
-        self.cx.inbox().peek(|event| events.push(describe(event)));
+        let me = self.cx.pid();
+        let mut events: Vec<_> = self.batch.iter().map(|event| describe(event, me)).collect();
+        self.cx.inbox().peek(|event| events.push(describe(event, me)));
         events
     }
 
@@ -96,21 +204,34 @@ impl<P: Process> Runner<P> {
         }
     }
 
+    /// Handles what was taken out already, as far as the budget goes.
+    fn drain(&mut self, budget: &mut usize) {
+        while *budget > 0
+            && !self.cx.stopping
+            && !self.cx.inbox().is_doomed()
+            && let Some(event) = self.batch.pop_front()
+        {
+            *budget -= 1;
+            self.step(event);
+        }
+    }
+
     fn finish(&mut self) {
         self.phase = Phase::Ended;
         self.cx.inbox().close();
         self.batch.clear();
+        self.waiting = Waiting::default();
         self.cx.node().forget(self.cx.pid());
     }
 }
 
 impl<P: Process> Run for Runner<P> {
-    fn run(&mut self, budget: usize) -> Progress {
+    fn run(&mut self, mut budget: usize) -> Progress {
         if self.phase == Phase::Fresh {
             self.phase = Phase::Running;
             self.guarded(|runner| runner.process.initialize(&mut runner.cx));
         }
-        for _ in 0..budget {
+        loop {
             if self.phase == Phase::Ended {
                 return Progress::Ended;
             }
@@ -121,14 +242,15 @@ impl<P: Process> Run for Runner<P> {
                 }
                 return Progress::Ended;
             }
-            let event = match self.batch.pop_front() {
-                Some(event) => event,
-                None if !self.cx.inbox().take(&mut self.batch) => return Progress::Idle,
-                None => continue,
-            };
-            self.guarded(|runner| runner.step(event));
+            if self.batch.is_empty() && !self.cx.inbox().take(&mut self.batch) {
+                return Progress::Idle;
+            }
+            if budget == 0 {
+                return Progress::More;
+            }
+            let left = &mut budget;
+            self.guarded(|runner| runner.drain(left));
         }
-        Progress::More
     }
 
     fn pid(&self) -> &Pid {
@@ -147,16 +269,16 @@ impl<P: Process> Drop for Runner<P> {
     }
 }
 
-fn describe<P: Process>(event: &Event<P>) -> serde_json::Value {
+fn describe<P: Process>(event: &Event<P>, to: &Pid) -> serde_json::Value {
     match event {
-        Event::Message(m) => json!({
-            "type": "MESSAGE", "name": m.name, "from": m.from.to_string(),
-            "to": m.to.to_string(), "body": String::from_utf8_lossy(&m.body),
+        Event::Message(letter) => json!({
+            "type": "MESSAGE", "name": letter.name.as_str(), "from": letter.from.to_string(),
+            "to": to.to_string(), "body": String::from_utf8_lossy(&letter.body),
         }),
-        Event::Http(request, _) => {
-            json!({"type": "HTTP", "method": request.method, "url": request.path})
+        Event::Http(asked) => {
+            json!({"type": "HTTP", "method": asked.request.method, "url": asked.request.path})
         }
-        Event::Dispatch(_) => json!({"type": "DISPATCH"}),
+        Event::Dispatch(_) | Event::Admitted(_) => json!({"type": "DISPATCH"}),
         Event::Exited(_) => json!({"type": "EXITED"}),
         Event::Inspect(_) => json!({"type": "HTTP", "method": "GET", "url": "/__processes__"}),
         Event::Terminate => json!({"type": "TERMINATE"}),

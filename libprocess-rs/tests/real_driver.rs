@@ -29,8 +29,9 @@ impl Process for Probe {
     }
 
     fn exited(&mut self, pid: &Pid, cx: &mut Ctx<Self>) {
-        let name = "exited".to_owned();
-        let envelope = Envelope { from: pid.clone(), to: cx.pid().clone(), name, body: "".into() };
+        let name = "exited";
+        let to = cx.pid().clone();
+        let envelope = Envelope { from: pid.clone(), to, name: name.into(), body: "".into() };
         self.message(envelope, cx);
     }
 }
@@ -253,7 +254,14 @@ fn built_in_endpoints_answer() {
         node.metrics().gauge("test/arrived", &probe, |probe| probe.arrived.len() as f64);
         let get = |target: &str| node.http(Request::new("GET", target).unwrap());
         let metrics = get("/metrics/snapshot").await.bytes();
-        assert_eq!(metrics, r#"{"test/arrived":0.0,"test/count":3.0}"#);
+        let metrics: serde_json::Value = serde_json::from_slice(&metrics).unwrap();
+        assert_eq!(metrics["test/arrived"], 0.0);
+        assert_eq!(metrics["test/count"], 3.0);
+        assert!(metrics["system/cpus_total"].as_f64() >= Some(1.0));
+        let system = get("/system/stats.json?jsonp=f").await.bytes();
+        let system = String::from_utf8(system.to_vec()).unwrap();
+        assert!(system.starts_with("f({\"avg_load_15min\":"), "{system}");
+        assert!(system.contains("\"mem_total_bytes\":"), "{system}");
         assert_eq!(get("/metrics/snapshot?timeout=5").await.status, 400);
         let version = String::from_utf8(get("/version").await.bytes().to_vec()).unwrap();
         assert!(version.contains("\"version\""));

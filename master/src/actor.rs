@@ -4,6 +4,7 @@ mod allocation;
 mod authentication;
 mod common;
 mod gate;
+mod leadership;
 mod newer;
 mod older;
 mod plans;
@@ -51,6 +52,7 @@ pub struct Master {
 pub fn start(node: &Node, config: Config) -> Result<Handle<Master>, SpawnError> {
     let sink = allocation::Sink::default();
     let allocator = allocation::start(node, &config, &sink)?;
+    http::authenticate(node, &config);
     let registrar = node.spawn_numbered("registrar", Registrar::new(config.registrar.clone()));
     let limiters = config.rate_limits.as_ref().map(Limiters::new).unwrap_or_default();
     let id = node_id(node);
@@ -108,7 +110,9 @@ impl Process for Master {
     fn initialize(&mut self, cx: &mut Ctx<Self>) {
         metrics::register(cx);
         slog::info!(cx.log(), "master started"; "id" => &self.state.info.id);
-        self.recover(cx);
+        if !self.state.config.contends {
+            self.recover(cx);
+        }
     }
 
     fn exited(&mut self, pid: &Pid, cx: &mut Ctx<Self>) {

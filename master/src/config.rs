@@ -44,6 +44,8 @@ pub struct Config {
     pub max_completed_tasks: usize,
     /// Unreachable tasks kept for each framework (flag `max_unreachable_tasks_per_framework`).
     pub max_unreachable_tasks: usize,
+    /// This master is one of several: it leads once [`crate::Master::leader_changed`] says so.
+    pub contends: bool,
     /// Where the registry is, and how long it may take.
     pub registrar: registrar::Config,
     /// Slaves that were removed, unreachable or never admitted may not come back under their old id
@@ -73,6 +75,10 @@ pub struct Config {
     pub authenticate_frameworks: bool,
     /// Slaves must authenticate (flag `authenticate_agents`).
     pub authenticate_agents: bool,
+    /// Must who reads over HTTP authenticate (flag `authenticate_http_readonly`)?
+    pub authenticate_http_readonly: bool,
+    /// Must who changes something over HTTP authenticate (flag `authenticate_http_readwrite`)?
+    pub authenticate_http_readwrite: bool,
     /// How long an authentication may take (flag `authentication_v0_timeout`).
     pub authentication_timeout: Duration,
     /// Slaves must tell where they are (flag `require_agent_domain`).
@@ -107,6 +113,7 @@ impl Default for Config {
             max_completed_frameworks: 50,
             max_completed_tasks: 1000,
             max_unreachable_tasks: 1000,
+            contends: false,
             registrar: registrar::Config::default(),
             registry_strict: false,
             registry_gc_interval: Duration::from_secs(15 * 60),
@@ -120,6 +127,8 @@ impl Default for Config {
             credentials: None,
             authenticate_frameworks: false,
             authenticate_agents: false,
+            authenticate_http_readonly: false,
+            authenticate_http_readwrite: false,
             authentication_timeout: Duration::from_secs(15),
             require_agent_domain: false,
             domain: None,

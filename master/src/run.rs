@@ -29,7 +29,7 @@ pub fn run(args: impl IntoIterator<Item = String>) -> ExitCode {
         println!("mesos {VERSION}");
         return ExitCode::SUCCESS;
     }
-    let (log, _guard) = match flags.logging.logger("mesos-master") {
+    let (log, guard) = match flags.logging.logger("mesos-master") {
         Ok(logger) => logger,
         Err(error) => return fail(&error),
     };
@@ -45,7 +45,8 @@ pub fn run(args: impl IntoIterator<Item = String>) -> ExitCode {
         config.credentials = credentials;
         let (ended, failure) = fatal();
         config.fatal = ended;
-        match start(&flags, config, log.clone()).await {
+        let node = NodeConfig { verbosity: guard.verbosity(), ..node_config(log.clone()) };
+        match start(&flags, config, node).await {
             Ok(node) => {
                 slog::info!(log, "master is listening"; "pid" => %node.pid("master"));
                 match select(Box::pin(real::stop_signal()), failure).await {
@@ -82,14 +83,14 @@ fn fatal() -> (Fatal, oneshot::Receiver<String>) {
 async fn start(
     flags: &Flags,
     mut config: Config,
-    log: slog::Logger,
+    node: NodeConfig,
 ) -> Result<Node, Box<dyn std::error::Error>> {
     let node = real::Config {
         ip: flags.ip,
         port: flags.port,
         advertise_ip: flags.advertise_ip,
         advertise_port: flags.advertise_port,
-        node: node_config(log),
+        node,
         ..real::Config::default()
     };
     let node = real::start(node.from_env(real::environment_but_bind)?).await?;
@@ -111,6 +112,7 @@ pub fn node_config(log: slog::Logger) -> NodeConfig {
             "build_date": "", "build_time": 0, "build_user": "", "version": VERSION,
         }),
         log,
+        ..NodeConfig::default()
     }
 }
 

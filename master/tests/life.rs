@@ -139,7 +139,7 @@ fn noise_from_strangers_changes_nothing() {
     for name in libprocess::message_names::<master::Master>() {
         for body in [&b""[..], b"\xff\xff\xff", b"\x0a\x00", b"\x0a\x02\x0a\x00"] {
             let (to, name) = (setup.master.pid().clone(), name.clone());
-            stranger.handle.tell(move |_, cx| cx.send_raw(&to, name, body.into()));
+            stranger.handle.tell(move |_, cx| cx.send_raw(&to, name.into(), body.into()));
         }
     }
     setup.world.run_for(SECOND);

@@ -14,7 +14,7 @@ use support::*;
 
 /// A dynamic reservation of `web`, as operators write it.
 const RESERVED: &str = r#"[{"name": "cpus", "type": "SCALAR", "scalar": {"value": 1},
-    "reservations": [{"type": "DYNAMIC", "role": "web", "principal": "ops"}]}]"#;
+    "reservations": [{"type": "DYNAMIC", "role": "web"}]}]"#;
 
 fn form(slave: &str, name: &str, value: &str) -> String {
     let escape = |text: &str| {
@@ -220,6 +220,32 @@ fn operators_without_permission_are_refused_and_see_nothing() {
     let state = setup.json("/state");
     assert_eq!(state["frameworks"], json!([]));
     assert!(state.get("flags").is_none());
+}
+
+#[test]
+fn operators_prove_who_they_are_before_they_change_something() {
+    let config = Config {
+        credentials: Some(master::security::Credentials::parse("ops secret").unwrap()),
+        authenticate_http_readwrite: true,
+        acls: Some(
+            from_json(&json!({
+                "permissive": false,
+                "update_weights":
+                    [{"principals": {"values": ["ops"]}, "roles": {"type": "ANY"}}],
+            }))
+            .unwrap(),
+        ),
+        ..Config::default()
+    };
+    let mut setup = Setup::new(config);
+    let weights = r#"[{"role": "web", "weight": 2}]"#;
+    assert_eq!(setup.http("PUT", "/weights", weights).0, 401);
+    // "ops:wrong" and "ops:secret" in base64.
+    for (secret, expected) in [("b3BzOndyb25n", 401), ("b3BzOnNlY3JldA==", 200)] {
+        setup.authorization = Some(format!("Basic {secret}"));
+        assert_eq!(setup.http("PUT", "/weights", weights).0, expected);
+    }
+    assert_eq!(setup.http("GET", "/health", "").0, 200);
 }
 
 /// A registration from `10.0.0.2`.

@@ -61,6 +61,35 @@ fn master_that_takes_over_knows_slaves_quotas_and_weights() {
 }
 
 #[test]
+fn master_that_contends_serves_when_it_leads_and_ends_when_it_does_no_more() {
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let note = told.clone();
+    let fatal = Fatal(Arc::new(move |why: &str| note.lock().unwrap().push(why.to_owned())));
+    let mut setup = Setup::new(Config { contends: true, fatal, ..Config::default() });
+    assert_eq!(setup.http("GET", "/state", "").0, 503);
+    let other = mesos::MasterInfo {
+        id: "other".into(),
+        hostname: Some("elsewhere".into()),
+        port: 5050,
+        ..Default::default()
+    };
+    let elect = |setup: &mut Setup, leader: Option<mesos::MasterInfo>| {
+        setup.master.tell(move |master, cx| {
+            let own = master.info().clone();
+            master.leader_changed(Some(leader.unwrap_or(own)), cx);
+        });
+        setup.world.run_for(SECOND);
+    };
+    elect(&mut setup, Some(other.clone()));
+    assert_eq!(setup.http("GET", "/state", "").0, 307);
+    assert_eq!(setup.http("GET", "/health", "").0, 200);
+    elect(&mut setup, None);
+    assert_eq!(setup.http("GET", "/state", "").0, 200);
+    elect(&mut setup, Some(other));
+    assert_eq!(told.lock().unwrap().len(), 1);
+}
+
+#[test]
 fn slaves_of_an_earlier_master_that_stay_away_are_unreachable() {
     let storage = InMemoryStorage::default();
     let mut first = Setup::new(over(Arc::new(storage.clone())));

@@ -39,7 +39,7 @@ pub fn run(program: &str, args: impl IntoIterator<Item = String>) -> ExitCode {
         Ok(detector) => detector,
         Err(reason) => return fail(program, &reason),
     };
-    let (log, _guard) = match flags.logging.logger(program) {
+    let (log, guard) = match flags.logging.logger(program) {
         Ok(logger) => logger,
         Err(error) => return fail(program, &error.to_string()),
     };
@@ -48,7 +48,8 @@ pub fn run(program: &str, args: impl IntoIterator<Item = String>) -> ExitCode {
     }
     real::run(async {
         let (config, ended) = with_exit(config);
-        let slave = match start_node(&flags, config, detector, log.clone()).await {
+        let node = NodeConfig { verbosity: guard.verbosity(), ..node_config(log.clone()) };
+        let slave = match start_node(&flags, config, detector, node).await {
             Ok(slave) => slave,
             Err(error) => return fail(program, &error.to_string()),
         };
@@ -116,14 +117,14 @@ async fn start_node(
     flags: &Flags,
     config: Config,
     detector: Arc<dyn Detector>,
-    log: slog::Logger,
+    node: NodeConfig,
 ) -> Result<Handle<Slave>, Box<dyn std::error::Error>> {
     let node = real::Config {
         ip: flags.ip,
         port: flags.port,
         advertise_ip: flags.advertise_ip,
         advertise_port: flags.advertise_port,
-        node: node_config(log),
+        node,
         ..real::Config::default()
     };
     let node = real::start(node.from_env(real::environment_but_bind)?).await?;
@@ -158,6 +159,7 @@ pub fn node_config(log: slog::Logger) -> NodeConfig {
             "build_date": "", "build_time": 0, "build_user": "", "version": VERSION,
         }),
         log,
+        ..NodeConfig::default()
     }
 }
 

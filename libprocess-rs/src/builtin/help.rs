@@ -28,10 +28,10 @@ impl HelpProcess {
         let pages: Pages = cx
             .node()
             .table()
-            .entries
-            .iter()
-            .filter(|(_, entry)| !entry.help.is_empty())
-            .map(|(id, entry)| (id.to_string(), entry.help.clone()))
+            .sorted()
+            .into_iter()
+            .filter(|(_, entry)| !entry.served.help().is_empty())
+            .map(|(id, entry)| (id.to_string(), entry.served.help().clone()))
             .collect();
         if request.param("format") == Some("json") {
             return Response::json(&as_json(&pages), request.param("jsonp"));

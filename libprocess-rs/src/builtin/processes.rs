@@ -23,7 +23,7 @@ impl Process for ProcessesProcess {
 impl ProcessesProcess {
     fn list(&mut self, request: Request, cx: &mut Ctx<Self>) -> Answer {
         let mut asked = Vec::new();
-        for (id, entry) in &cx.node().table().entries {
+        for (id, entry) in cx.node().table().sorted() {
             let (sender, receiver) = oneshot::channel();
             if entry.mail.inspect(sender) {
                 asked.push((id.to_string(), receiver));

@@ -3,7 +3,9 @@
 use std::fs::{File, OpenOptions};
 use std::path::PathBuf;
 
-use slog::{Drain, Duplicate, Fuse, LevelFilter, Logger};
+use slog::{Drain, Duplicate, Fuse, Logger};
+
+use crate::logging::Verbosity;
 
 /// Flags for the log; put them into a program's flags with `#[command(flatten)]`.
 #[derive(clap::Args, Debug, Clone, PartialEq, Eq)]
@@ -48,7 +50,18 @@ fn level(text: &str) -> Result<slog::Level, String> {
 }
 
 /// Writes what is still on its way to the log when it is dropped.
-pub struct LogGuard(#[expect(dead_code, reason = "kept for its drop")] slog_async::AsyncGuard);
+pub struct LogGuard {
+    _writer: slog_async::AsyncGuard,
+    verbosity: Verbosity,
+}
+
+impl LogGuard {
+    /// How much the log takes: for [`crate::NodeConfig::verbosity`], so that `/logging/toggle`
+    /// changes it.
+    pub fn verbosity(&self) -> Verbosity {
+        self.verbosity.clone()
+    }
+}
 
 type Plain<W> = Fuse<slog_term::FullFormat<slog_term::PlainDecorator<W>>>;
 
@@ -67,16 +80,19 @@ impl Logging {
             let path = directory.join(format!("{program}.log"));
             self.open(&path).map_err(|source| LogError { path, source })
         });
-        let (drain, guard) = match (file.transpose()?, self.quiet) {
-            (None, true) => return Ok((discard(), LogGuard(idle()))),
+        let verbosity = Verbosity::new(self.logging_level);
+        let (drain, writer) = match (file.transpose()?, self.quiet) {
+            (None, true) => {
+                return Ok((discard(), LogGuard { _writer: idle(), verbosity }));
+            }
             (None, false) => background(plain(std::io::stderr())),
             (Some(file), true) => background(plain(file)),
             (Some(file), false) => {
                 background(Duplicate::new(plain(file), plain(std::io::stderr())).fuse())
             }
         };
-        let drain = LevelFilter::new(drain, self.logging_level).fuse();
-        Ok((Logger::root(drain, slog::o!()), LogGuard(guard)))
+        let drain = verbosity.filter(drain).fuse();
+        Ok((Logger::root(drain, slog::o!()), LogGuard { _writer: writer, verbosity }))
     }
 
     fn open(&self, path: &std::path::Path) -> std::io::Result<File> {
@@ -118,11 +134,16 @@ mod tests {
         let (log, guard) = logging.logger("prog").unwrap();
         slog::info!(log, "below");
         slog::warn!(log, "above"; "key" => 1);
+        guard.verbosity().set(1);
+        slog::debug!(log, "toggled");
         drop((log, guard));
         let text = std::fs::read_to_string(directory.join("prog.log")).unwrap();
         std::fs::remove_dir_all(&directory).unwrap();
         assert!(
-            text.contains("above") && text.contains("key") && !text.contains("below"),
+            text.contains("above")
+                && text.contains("key")
+                && text.contains("toggled")
+                && !text.contains("below"),
             "{text}"
         );
     }

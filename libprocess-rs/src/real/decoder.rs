@@ -1,50 +1,51 @@
 //! Takes a connection's bytes apart: libprocess messages and plain requests.
 
-use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use bytes::{Buf, Bytes, BytesMut};
 
-use crate::http::{Request, decode_component, parse_query};
+use super::body::{BodyReader, Piece};
+use super::head::{self, Asks, Broken, MessageHead, Shape};
+use super::limits::Limits;
+use crate::http::Request;
 
-/// The longest head of a request.
-const MAX_HEAD_BYTES: usize = 64 * 1024;
-/// The longest body, and the longest chunk of one.
-const MAX_BODY_BYTES: usize = 128 * 1024 * 1024;
 const MAX_HEADERS: usize = 100;
-const METHODS: [&str; 9] =
-    ["GET", "POST", "PUT", "DELETE", "HEAD", "OPTIONS", "PATCH", "TRACE", "CONNECT"];
+/// Heads of messages that a connection remembers: a peer's messages differ little in theirs.
+const REMEMBERED: usize = 8;
+/// Longer heads are not worth remembering.
+const MAX_REMEMBERED_BYTES: usize = 1024;
 
 /// One request, taken apart.
-#[derive(Debug)]
 pub(crate) enum Incoming {
-    /// A message: the text naming its sender, the receiver's id, the message's name, its body.
-    Message { from: String, id: String, name: String, body: Bytes, keep_alive: bool },
+    /// A message. Those with the same head share it.
+    Message { head: Rc<MessageHead>, body: Bytes, keep_alive: bool },
     /// A plain request.
     Plain { request: Request, keep_alive: bool },
+    /// A plain request whose body is to be taken by [`Decoder::piece`].
+    Streaming { request: Request, shape: Shape },
     /// A request that is answered with a status and a reason without reaching any process.
     Refused { status: u16, reason: String, keep_alive: bool },
 }
 
-/// The stream is no HTTP: the connection is closed without a reply.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub(crate) struct Broken(&'static str);
-
-#[derive(Debug, Clone, Copy)]
-enum Framing {
-    Length(usize),
-    Chunked,
+struct Remembered {
+    bytes: Box<[u8]>,
+    head: Rc<MessageHead>,
+    shape: Shape,
 }
 
-#[derive(Debug)]
-struct Head {
-    method: String,
-    target: String,
-    from: Option<String>,
-    headers: BTreeMap<String, String>,
-    framing: Framing,
-    keep_alive: bool,
-    gzip: bool,
+/// What the body that is being read belongs to.
+enum Current {
+    Message(Rc<MessageHead>),
+    Plain(Request),
+    Refused(u16, String),
+}
+
+struct Unfinished {
+    current: Current,
+    shape: Shape,
+    reader: BodyReader,
+    first: Option<Bytes>,
+    joined: BytesMut,
 }
 
 /// Incremental decoder of one connection.
@@ -52,193 +53,159 @@ struct Head {
 pub(crate) struct Decoder {
     /// What was read and not yet taken apart.
     pub(crate) buffer: BytesMut,
-    head: Option<Head>,
-    body: BytesMut,
-    first_chunk: Option<Bytes>,
-    last_chunk_seen: bool,
+    limits: Limits,
+    unfinished: Option<Unfinished>,
+    /// The body that is being streamed.
+    streamed: Option<BodyReader>,
+    /// Most recently used first.
+    remembered: Vec<Remembered>,
 }
 
 impl Decoder {
-    /// The next request, or None until more bytes are read.
-    pub(crate) fn next(&mut self) -> Result<Option<Incoming>, Broken> {
-        if self.head.is_none() {
-            self.head = self.parse_head()?;
-        }
-        let Some(head) = &self.head else {
-            return Ok(None);
-        };
-        let body = match head.framing {
-            Framing::Length(length) if self.buffer.len() < length => return Ok(None),
-            Framing::Length(length) => self.buffer.split_to(length).freeze(),
-            Framing::Chunked => match self.chunked_body()? {
-                Some(body) => body,
-                None => return Ok(None),
-            },
-        };
-        Ok(self.head.take().map(|head| assemble(head, body)))
+    pub(crate) fn new(limits: Limits) -> Self {
+        Self { limits, ..Self::default() }
     }
 
-    fn parse_head(&mut self) -> Result<Option<Head>, Broken> {
+    /// The next request, or None until more bytes are read. `streams` says of a request's head
+    /// whether its body is to be streamed.
+    pub(crate) fn next(
+        &mut self,
+        streams: impl Fn(&Request) -> bool,
+    ) -> Result<Option<Incoming>, Broken> {
+        let mut unfinished = match self.unfinished.take() {
+            Some(unfinished) => unfinished,
+            None => {
+                let Some((current, shape)) = self.head()? else { return Ok(None) };
+                let reader = BodyReader::new(shape.framing, self.limits.body_bytes);
+                if let Current::Plain(request) = current {
+                    if streams(&request) {
+                        self.streamed = Some(reader);
+                        return Ok(Some(Incoming::Streaming { request, shape }));
+                    }
+                    unfinished_of(Current::Plain(request), shape, reader)
+                } else {
+                    unfinished_of(current, shape, reader)
+                }
+            }
+        };
+        if let Some(body) = unfinished.reader.whole(&mut self.buffer) {
+            return Ok(Some(self.assemble(unfinished, body)));
+        }
+        loop {
+            match unfinished.reader.next(&mut self.buffer, false)? {
+                None => {
+                    self.unfinished = Some(unfinished);
+                    return Ok(None);
+                }
+                Some(Piece::Data(data)) => unfinished.collect(data),
+                Some(Piece::End) => {
+                    let joined = std::mem::take(&mut unfinished.joined).freeze();
+                    let body = unfinished.first.take().unwrap_or(joined);
+                    return Ok(Some(self.assemble(unfinished, body)));
+                }
+            }
+        }
+    }
+
+    /// The next piece of a streamed body, or None until more bytes are read.
+    pub(crate) fn piece(&mut self) -> Result<Option<Piece>, Broken> {
+        let Some(reader) = &mut self.streamed else {
+            return Ok(Some(Piece::End));
+        };
+        let piece = reader.next(&mut self.buffer, true)?;
+        if piece == Some(Piece::End) {
+            self.streamed = None;
+        }
+        Ok(piece)
+    }
+
+    fn head(&mut self) -> Result<Option<(Current, Shape)>, Broken> {
+        let known = self.remembered.iter().position(|known| self.buffer.starts_with(&known.bytes));
+        if let Some(at) = known {
+            self.remembered[..=at].rotate_right(1);
+            let Remembered { bytes, head, shape } = &self.remembered[0];
+            self.buffer.advance(bytes.len());
+            return Ok(Some((Current::Message(head.clone()), *shape)));
+        }
         let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
         let mut parsed = httparse::Request::new(&mut headers);
-        match parsed.parse(&self.buffer) {
-            Err(_) => Err(Broken("malformed head")),
-            Ok(httparse::Status::Partial) if self.buffer.len() > MAX_HEAD_BYTES => {
-                Err(Broken("head too long"))
+        let length = match parsed.parse(&self.buffer) {
+            Err(_) => return Err(Broken("malformed head")),
+            Ok(httparse::Status::Partial) if self.buffer.len() > self.limits.head_bytes => {
+                return Err(Broken("head too long"));
             }
-            Ok(httparse::Status::Partial) => Ok(None),
-            Ok(httparse::Status::Complete(length)) => {
-                let head = read_head(&parsed)?;
-                self.buffer.advance(length);
-                Ok(Some(head))
-            }
-        }
-    }
-
-    fn chunked_body(&mut self) -> Result<Option<Bytes>, Broken> {
-        loop {
-            let Some(end) = self.buffer.windows(2).position(|pair| pair == b"\r\n") else {
-                // Neither size lines nor trailers are long.
-                return if self.buffer.len() > 1024 {
-                    Err(Broken("bad chunk size"))
-                } else {
-                    Ok(None)
-                };
-            };
-            if self.last_chunk_seen {
-                self.buffer.advance(end + 2);
-                if end > 0 {
-                    continue; // a trailer
-                }
-                self.last_chunk_seen = false;
-                let joined = std::mem::take(&mut self.body).freeze();
-                return Ok(Some(self.first_chunk.take().unwrap_or(joined)));
-            }
-            let size = chunk_size(&self.buffer[..end])?;
-            if size == 0 {
-                self.buffer.advance(end + 2);
-                self.last_chunk_seen = true;
-                continue;
-            }
-            if self.buffer.len() < end + 2 + size + 2 {
-                return Ok(None);
-            }
-            self.buffer.advance(end + 2);
-            let chunk = self.buffer.split_to(size).freeze();
-            if !self.buffer.starts_with(b"\r\n") {
-                return Err(Broken("chunk without its end"));
-            }
-            self.buffer.advance(2);
-            self.collect(chunk)?;
-        }
-    }
-
-    /// Keeps a single chunk as it is, without copying; joins further ones.
-    fn collect(&mut self, chunk: Bytes) -> Result<(), Broken> {
-        match self.first_chunk.take() {
-            None if self.body.is_empty() => self.first_chunk = Some(chunk),
-            first => {
-                self.body.extend_from_slice(&first.unwrap_or_default());
-                self.body.extend_from_slice(&chunk);
-            }
-        }
-        if self.body.len() > MAX_BODY_BYTES { Err(Broken("body too long")) } else { Ok(()) }
-    }
-}
-
-fn chunk_size(line: &[u8]) -> Result<usize, Broken> {
-    let text = std::str::from_utf8(line).map_err(|_| Broken("bad chunk size"))?;
-    let digits = text.split(';').next().unwrap_or_default().trim();
-    match usize::from_str_radix(digits, 16) {
-        Ok(size) if size <= MAX_BODY_BYTES => Ok(size),
-        _ => Err(Broken("bad chunk size")),
-    }
-}
-
-fn read_head(parsed: &httparse::Request<'_, '_>) -> Result<Head, Broken> {
-    let method = parsed.method.unwrap_or_default();
-    if !METHODS.contains(&method) {
-        return Err(Broken("unknown method"));
-    }
-    let mut head = Head {
-        method: method.to_owned(),
-        target: parsed.path.unwrap_or_default().to_owned(),
-        from: None,
-        headers: BTreeMap::new(),
-        framing: Framing::Length(0),
-        keep_alive: parsed.version == Some(1),
-        gzip: false,
-    };
-    let mut agent = None;
-    for header in parsed.headers.iter() {
-        let value = String::from_utf8_lossy(header.value).trim().to_owned();
-        let name = header.name.to_ascii_lowercase();
-        match name.as_str() {
-            "libprocess-from" => head.from = Some(value),
-            "user-agent" => {
-                agent = value.strip_prefix("libprocess/").map(str::to_owned);
-                head.headers.insert(name, value);
-            }
-            "transfer-encoding" if value.eq_ignore_ascii_case("chunked") => {
-                head.framing = Framing::Chunked;
-            }
-            "transfer-encoding" => return Err(Broken("unknown transfer encoding")),
-            "content-length" if !matches!(head.framing, Framing::Chunked) => {
-                let length = value.parse().map_err(|_| Broken("bad content length"))?;
-                if length > MAX_BODY_BYTES {
-                    return Err(Broken("body too long"));
-                }
-                head.framing = Framing::Length(length);
-            }
-            "connection" if value.eq_ignore_ascii_case("close") => head.keep_alive = false,
-            "connection" if value.eq_ignore_ascii_case("keep-alive") => head.keep_alive = true,
-            "content-encoding" if value.eq_ignore_ascii_case("gzip") => head.gzip = true,
-            _ => {
-                head.headers.insert(name, value);
-            }
-        }
-    }
-    head.from = head.from.or(agent);
-    Ok(head)
-}
-
-fn assemble(head: Head, body: Bytes) -> Incoming {
-    let keep_alive = head.keep_alive;
-    let refused = |status, reason: String| Incoming::Refused { status, reason, keep_alive };
-    if !head.target.starts_with('/') {
-        return refused(400, "request path must start with '/'".to_owned());
-    }
-    let body = match if head.gzip { gunzip(&body) } else { Ok(body) } {
-        Ok(body) => body,
-        Err(error) => return refused(500, format!("cannot decompress the body: {error}")),
-    };
-    if head.method == "POST"
-        && let Some(from) = head.from
-    {
-        let (id, name) = head.target[1..].split_once('/').unwrap_or((&head.target[1..], ""));
-        return match decode_component(id) {
-            Ok(id) => Incoming::Message { from, id, name: name.to_owned(), body, keep_alive },
-            Err(error) => refused(500, error.to_string()),
+            Ok(httparse::Status::Partial) => return Ok(None),
+            Ok(httparse::Status::Complete(length)) => length,
         };
+        let (asks, shape) = head::read(&parsed, self.limits.body_bytes)?;
+        let bytes = self.buffer.split_to(length);
+        let current = match asks {
+            Asks::Message(head) => Current::Message(self.remember(&bytes, head, shape)),
+            Asks::Plain(request) => Current::Plain(request),
+            Asks::Refused(status, reason) => Current::Refused(status, reason),
+        };
+        Ok(Some((current, shape)))
     }
-    let (path, query) = head.target.split_once('?').unwrap_or((&head.target, ""));
-    match parse_query(query) {
-        Ok(query) => {
-            let (method, headers) = (head.method, head.headers);
-            let path = path.to_owned();
-            let request = Request { method, path, query, headers, body, peer: None };
-            Incoming::Plain { request, keep_alive }
+
+    fn remember(&mut self, bytes: &[u8], head: MessageHead, shape: Shape) -> Rc<MessageHead> {
+        let head = Rc::new(head);
+        // Bodies of known length differ in their heads.
+        if bytes.len() <= MAX_REMEMBERED_BYTES {
+            self.remembered.truncate(REMEMBERED - 1);
+            let known = Remembered { bytes: bytes.into(), head: head.clone(), shape };
+            self.remembered.insert(0, known);
         }
-        Err(error) => refused(400, error.to_string()),
+        head
+    }
+
+    fn assemble(&self, unfinished: Unfinished, body: Bytes) -> Incoming {
+        let Unfinished { current, shape: Shape { gzip, keep_alive, .. }, .. } = unfinished;
+        let body = match if gzip { gunzip(&body, self.limits.body_bytes) } else { Ok(body) } {
+            Ok(body) => body,
+            Err(error) => {
+                let reason = format!("cannot decompress the body: {error}");
+                return Incoming::Refused { status: 500, reason, keep_alive };
+            }
+        };
+        match current {
+            Current::Message(head) => Incoming::Message { head, body, keep_alive },
+            Current::Plain(request) => {
+                Incoming::Plain { request: Request { body, ..request }, keep_alive }
+            }
+            Current::Refused(status, reason) => Incoming::Refused { status, reason, keep_alive },
+        }
+    }
+
+    /// Gives memory back when there is nothing to keep.
+    pub(crate) fn relax(&mut self) {
+        if self.buffer.is_empty() {
+            self.buffer = BytesMut::new();
+        }
     }
 }
 
-fn gunzip(body: &[u8]) -> std::io::Result<Bytes> {
+fn unfinished_of(current: Current, shape: Shape, reader: BodyReader) -> Unfinished {
+    Unfinished { current, shape, reader, first: None, joined: BytesMut::new() }
+}
+
+impl Unfinished {
+    /// Keeps a single chunk as it is, without copying; joins further ones.
+    fn collect(&mut self, chunk: Bytes) {
+        match self.first.take() {
+            None if self.joined.is_empty() => self.first = Some(chunk),
+            first => {
+                self.joined.extend_from_slice(&first.unwrap_or_default());
+                self.joined.extend_from_slice(&chunk);
+            }
+        }
+    }
+}
+
+fn gunzip(body: &[u8], limit: usize) -> std::io::Result<Bytes> {
     use std::io::Read;
     let mut plain = Vec::new();
-    let limit = MAX_BODY_BYTES as u64;
-    flate2::read::GzDecoder::new(body).take(limit + 1).read_to_end(&mut plain)?;
-    if plain.len() > MAX_BODY_BYTES {
+    flate2::read::GzDecoder::new(body).take(limit as u64 + 1).read_to_end(&mut plain)?;
+    if plain.len() > limit {
         return Err(std::io::Error::other("too long when decompressed"));
     }
     Ok(plain.into())
@@ -254,7 +221,7 @@ mod tests {
         // One byte at a time: every split of the stream must give the same requests.
         for byte in bytes {
             decoder.buffer.extend_from_slice(&[*byte]);
-            while let Some(next) = decoder.next()? {
+            while let Some(next) = decoder.next(|_| false)? {
                 incoming.push(next);
             }
         }
@@ -272,11 +239,11 @@ mod tests {
             .unwrap()
             .into_iter()
             .map(|incoming| match incoming {
-                Incoming::Message { from, id, name, body, keep_alive } => {
+                Incoming::Message { head, body, keep_alive } => {
                     assert!(keep_alive);
-                    (from, id, name, body)
+                    (head.from.clone(), head.id.clone(), head.name.to_string(), body)
                 }
-                other => panic!("{other:?}"),
+                _ => panic!("a message was sent"),
             })
             .collect();
         let expected = [
@@ -294,7 +261,7 @@ mod tests {
             b"POST /a/n HTTP/1.1\r\nLibprocess-From: x\r\nTransfer-Encoding: chunked\r\n\r\n\
             2\r\nab\r\n1;ext=1\r\nc\r\n0\r\nTrailer: t\r\n\r\n";
         let incoming = decode_all(bytes).unwrap();
-        let [Incoming::Message { body, .. }] = &incoming[..] else { panic!("{incoming:?}") };
+        let [Incoming::Message { body, .. }] = &incoming[..] else { panic!("no message") };
         assert_eq!(body.as_ref(), b"abc");
     }
 
@@ -302,8 +269,8 @@ mod tests {
     fn decoder_receiver_id_is_percent_decoded_and_name_is_not() {
         let bytes = b"POST /worker%281%29/a%20b HTTP/1.1\r\nLibprocess-From: x\r\n\r\n";
         let incoming = decode_all(bytes).unwrap();
-        let [Incoming::Message { id, name, .. }] = &incoming[..] else { panic!("{incoming:?}") };
-        assert_eq!((id.as_str(), name.as_str()), ("worker(1)", "a%20b"));
+        let [Incoming::Message { head, .. }] = &incoming[..] else { panic!("no message") };
+        assert_eq!((head.id.as_str(), head.name.as_str()), ("worker(1)", "a%20b"));
     }
 
     #[test]
@@ -311,7 +278,7 @@ mod tests {
         let bytes = b"GET /m/state?jsonp=f%28&x HTTP/1.0\r\nHost: h\r\n\r\n";
         let incoming = decode_all(bytes).unwrap();
         let [Incoming::Plain { request, keep_alive }] = &incoming[..] else {
-            panic!("{incoming:?}")
+            panic!("no plain request")
         };
         assert!(!keep_alive);
         assert_eq!(request.path, "/m/state");
@@ -328,9 +295,25 @@ mod tests {
         ];
         for (text, expected) in cases {
             let incoming = decode_all(text.as_bytes()).unwrap();
-            let [Incoming::Refused { status, .. }] = &incoming[..] else { panic!("{incoming:?}") };
+            let [Incoming::Refused { status, .. }] = &incoming[..] else { panic!("not refused") };
             assert_eq!(*status, expected, "{text}");
         }
+    }
+
+    #[test]
+    fn decoder_messages_of_one_head_share_it() {
+        let message = b"POST /a/x.Y HTTP/1.1\r\nLibprocess-From: b@1.2.3.4:5\r\n\
+            Transfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n\r\n";
+        let other = b"POST /a/x.Z HTTP/1.1\r\nLibprocess-From: b@1.2.3.4:5\r\n\r\n";
+        let incoming = decode_all(&[&message[..], other, message].concat()).unwrap();
+        let heads: Vec<_> = incoming
+            .iter()
+            .map(|incoming| match incoming {
+                Incoming::Message { head, .. } => head,
+                _ => panic!("a message was sent"),
+            })
+            .collect();
+        assert!(Rc::ptr_eq(heads[0], heads[2]) && !Rc::ptr_eq(heads[0], heads[1]));
     }
 
     #[test]

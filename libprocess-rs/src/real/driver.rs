@@ -2,13 +2,13 @@
 
 use std::net::SocketAddrV4;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use actix::Actor;
 use futures::future::BoxFuture;
 
+use super::carrier::Carrier;
 use super::disk::RealDisk;
-use super::host::{Host, HostWaker};
 use super::outbound::Outbound;
 use super::subprocess::RealSubprocesses;
 use super::timers::Timers;
@@ -20,6 +20,12 @@ use crate::{Envelope, Time};
 
 pub(crate) struct RealDriver {
     pub(crate) arbiter: actix_rt::ArbiterHandle,
+    /// One for each thread; the first is the arbiter's.
+    pub(crate) carriers: Vec<Arc<Carrier>>,
+    /// Whose turn it is to host a process.
+    pub(crate) next: AtomicUsize,
+    /// The threads besides the arbiter's.
+    pub(crate) workers: Vec<actix_rt::ArbiterHandle>,
     pub(crate) clock: Clock,
     pub(crate) timers: Arc<Timers>,
     pub(crate) outbound: Arc<Outbound>,
@@ -57,7 +63,7 @@ impl Driver for RealDriver {
     }
 
     fn transmit(&self, envelope: Envelope) {
-        self.outbound.transmit(envelope);
+        self.outbound.transmit(&envelope);
     }
 
     fn connect(&self, peer: SocketAddrV4, mode: LinkMode) {
@@ -72,9 +78,11 @@ impl Driver for RealDriver {
         self.timers.disarm(timer);
     }
 
-    fn host(&self, runner: Box<dyn Run>) -> Box<dyn Wake> {
-        let host = Host::start_in_arbiter(&self.arbiter, move |_| Host::new(runner));
-        Box::new(HostWaker(host))
+    fn host(&self, runner: Box<dyn Run>) -> (Arc<dyn Wake>, u64) {
+        let turn = self.next.fetch_add(1, Ordering::Relaxed) % self.carriers.len();
+        let carrier = self.carriers[turn].clone();
+        let slot = carrier.host(runner);
+        (carrier, slot)
     }
 
     fn spawn(&self, future: BoxFuture<'static, ()>) {
@@ -91,6 +99,9 @@ impl Driver for RealDriver {
 
     fn close(&self) {
         self.outbound.close();
+        for worker in &self.workers {
+            worker.stop();
+        }
         self.arbiter.stop();
     }
 }

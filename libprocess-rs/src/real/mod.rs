@@ -3,14 +3,22 @@
 //! [`run`] starts the actor system and drives a future to its end; inside it [`start`] makes nodes,
 //! each with a thread, a listening socket and an address of its own.
 
+mod body;
+mod carrier;
 mod connection;
 mod decoder;
 mod disk;
 mod driver;
-mod host;
+mod files;
+mod framer;
+mod head;
+mod io;
+mod limits;
 mod outbound;
+mod streaming;
 mod subprocess;
 mod timers;
+mod tls;
 mod web;
 mod wire;
 
@@ -19,9 +27,12 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use futures::channel::oneshot;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 
 use crate::{Node, NodeConfig};
+pub use limits::Limits;
+pub use tls::{TlsError, TlsSettings};
+
 use driver::{Clock, RealDriver};
 
 /// Connections that wait to be accepted.
@@ -41,6 +52,13 @@ pub struct Config {
     /// Refuse messages whose sender's ip is not the socket's peer
     /// (`LIBPROCESS_REQUIRE_PEER_ADDRESS_IP_MATCH`).
     pub require_peer_match: bool,
+    /// Bounds on what peers can make the node hold.
+    pub limits: Limits,
+    /// TLS (`LIBPROCESS_SSL_*`); None for clear text.
+    pub tls: Option<TlsSettings>,
+    /// Threads that run processes, at least 1 (`LIBPROCESS_NUM_WORKER_THREADS`). Each process stays
+    /// on the thread that it was given when it was spawned.
+    pub threads: usize,
     /// The rest.
     pub node: NodeConfig,
 }
@@ -53,6 +71,9 @@ impl Default for Config {
             advertise_ip: None,
             advertise_port: None,
             require_peer_match: false,
+            limits: Limits::default(),
+            tls: None,
+            threads: 1,
             node: NodeConfig::default(),
         }
     }
@@ -82,14 +103,18 @@ pub enum StartError {
         /// What would be valid.
         expected: &'static str,
     },
+    /// TLS cannot be set up.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// A thread, or the web application on it, could not be started.
     #[error("cannot start the node's thread: {0}")]
     Thread(String),
 }
 
 impl Config {
-    /// Takes `LIBPROCESS_IP`, `_PORT`, `_ADVERTISE_IP`, `_ADVERTISE_PORT` and
-    /// `_REQUIRE_PEER_ADDRESS_IP_MATCH` over what is set so far.
+    /// Takes `LIBPROCESS_IP`, `_PORT`, `_ADVERTISE_IP`, `_ADVERTISE_PORT`,
+    /// `_REQUIRE_PEER_ADDRESS_IP_MATCH`, `_NUM_WORKER_THREADS` (1 to 1024; anything else is passed
+    /// over) and `_SSL_*` over what is set so far.
     ///
     /// # Errors
     /// [`StartError::Environment`] for a value out of range.
@@ -117,6 +142,9 @@ impl Config {
         self.advertise_port = port.map(Into::into).or(self.advertise_port);
         let matched = read(&lookup, "REQUIRE_PEER_ADDRESS_IP_MATCH", "true or false")?;
         self.require_peer_match = matched.unwrap_or(self.require_peer_match);
+        let threads = lookup("LIBPROCESS_NUM_WORKER_THREADS").and_then(|text| text.parse().ok());
+        self.threads = threads.filter(|n| (1..=1024).contains(n)).unwrap_or(self.threads);
+        self.tls = TlsSettings::from_env(lookup)?.or(self.tls);
         Ok(self)
     }
 }
@@ -163,21 +191,27 @@ pub async fn start(config: Config) -> Result<Node, StartError> {
     let arbiter = actix_rt::Arbiter::new();
     let timers = Arc::new(timers::Timers::default());
     let disk = disk::RealDisk::start().map_err(|error| StartError::Thread(error.to_string()))?;
+    let tls = config.tls.as_ref().map(tls::Tls::new).transpose()?.map(Arc::new);
+    let workers: Vec<_> = (1..config.threads.max(1)).map(|_| actix_rt::Arbiter::new()).collect();
+    let hosts = [&arbiter].into_iter().chain(&workers);
     let driver = RealDriver {
         arbiter: arbiter.handle(),
+        carriers: hosts.map(|thread| carrier::Carrier::start(&thread.handle())).collect(),
+        next: std::sync::atomic::AtomicUsize::new(0),
+        workers: workers.iter().map(actix_rt::Arbiter::handle).collect(),
         clock: Clock::start(),
         timers: timers.clone(),
-        outbound: outbound::Outbound::new(&node, arbiter.handle()),
+        outbound: outbound::Outbound::new(&node, arbiter.handle(), config.limits, tls.clone()),
         disk: Arc::new(disk),
         subprocesses: Arc::new(subprocess::RealSubprocesses { arbiter: arbiter.handle() }),
     };
     node.start(Arc::new(driver));
     let (sender, receiver) = oneshot::channel();
-    let (served, require_peer_match) = (node.clone(), config.require_peer_match);
+    let served = node.clone();
     arbiter.spawn_fn(move || {
         actix_rt::spawn(async move { timers.run().await });
         actix_rt::spawn(async move {
-            let _ = match prepare(listener, served, require_peer_match).await {
+            let _ = match prepare(listener, served, &config, tls).await {
                 Ok((listener, shared)) => {
                     actix_rt::spawn(accept(listener, shared));
                     sender.send(Ok(()))
@@ -223,18 +257,38 @@ fn own_address() -> Result<Ipv4Addr, StartError> {
 async fn prepare(
     listener: std::net::TcpListener,
     node: Node,
-    require_peer_match: bool,
+    config: &Config,
+    tls: Option<Arc<tls::Tls>>,
 ) -> Result<(TcpListener, Rc<connection::Shared>), String> {
     let listener = TcpListener::from_std(listener).map_err(|error| error.to_string())?;
     let web = web::WebApp::new(node.clone()).await?;
-    Ok((listener, Rc::new(connection::Shared { node, web, require_peer_match })))
+    let shared = connection::Shared {
+        node,
+        web,
+        require_peer_match: config.require_peer_match,
+        limits: config.limits,
+        tls,
+        heads: Default::default(),
+        open: Default::default(),
+    };
+    Ok((listener, Rc::new(shared)))
 }
 
 async fn accept(listener: TcpListener, shared: Rc<connection::Shared>) {
     loop {
         match listener.accept().await {
             Ok((stream, peer)) => {
-                actix_rt::spawn(connection::serve(stream, peer, shared.clone()));
+                if shared.open.get() >= shared.limits.connections {
+                    slog::warn!(shared.node.log(), "connection refused: there are too many";
+                        "peer" => %peer, "limit" => shared.limits.connections);
+                    continue;
+                }
+                shared.open.set(shared.open.get() + 1);
+                let shared = shared.clone();
+                actix_rt::spawn(async move {
+                    secure_and_serve(stream, peer, &shared).await;
+                    shared.open.set(shared.open.get() - 1);
+                });
             }
             Err(error) => {
                 // Out of descriptors, most likely: wait for some to be given back.
@@ -242,5 +296,20 @@ async fn accept(listener: TcpListener, shared: Rc<connection::Shared>) {
                 shared.node.sleep(std::time::Duration::from_millis(100)).await;
             }
         }
+    }
+}
+
+async fn secure_and_serve(stream: TcpStream, peer: SocketAddr, shared: &Rc<connection::Shared>) {
+    let opened = async {
+        stream.set_nodelay(true)?;
+        match &shared.tls {
+            None => Ok(io::Io::new(Box::new(stream))),
+            Some(tls) => tls.accept(stream).await,
+        }
+    };
+    match opened.await {
+        Ok(io) => connection::serve(io, peer, shared).await,
+        Err(error) => slog::info!(shared.node.log(), "connection could not be secured";
+            "peer" => %peer, "reason" => %error),
     }
 }

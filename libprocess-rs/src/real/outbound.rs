@@ -3,28 +3,34 @@
 //! Sends take the persistent connection first, then the temporary one, else open a temporary one,
 //! which closes once its queue has drained. Only the end of a persistent one is reported.
 
-use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddrV4;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use bytes::{BufMut, BytesMut};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use bytes::BytesMut;
+use indexmap::IndexMap;
+use rustc_hash::FxBuildHasher;
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
+use super::framer::Framer;
+use super::io::Io;
+use super::limits::Limits;
+use super::tls::Tls;
 use crate::driver::LinkMode;
 use crate::node::WeakNode;
 use crate::{Envelope, Node};
 
-/// Most bytes that wait for one peer; beyond it messages are dropped, as they are for a dead one.
-const MAX_QUEUED_BYTES: usize = 256 * 1024 * 1024;
-/// Most bytes written at once.
-const MAX_WRITE_BYTES: usize = 256 * 1024;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a drained temporary connection waits for the peer's last replies.
 const LINGER: Duration = Duration::from_secs(10);
+
+/// A peer that takes nothing for this long counts as slow where memory is short.
+const STUCK_AFTER: Duration = Duration::from_secs(1);
+/// A queue that once was longer gives its memory back.
+const MAX_KEPT_BYTES: usize = 1 << 20;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
@@ -32,10 +38,25 @@ enum Kind {
     Temporary,
 }
 
-#[derive(Default)]
+/// Messages that wait for a connection, framed.
 struct Queue {
-    envelopes: VecDeque<Envelope>,
-    bytes: usize,
+    framer: Framer,
+    bytes: BytesMut,
+    messages: usize,
+    /// When the connection last took what waited; at first, when it was asked for.
+    taken: Instant,
+}
+
+impl Queue {
+    fn new() -> Self {
+        let (framer, bytes) = (Framer::default(), BytesMut::new());
+        Self { framer, bytes, messages: 0, taken: Instant::now() }
+    }
+
+    /// The peer has taken nothing for a while.
+    fn is_stuck(&self) -> bool {
+        self.taken.elapsed() > STUCK_AFTER
+    }
 }
 
 struct Socket {
@@ -52,67 +73,95 @@ impl Socket {
         Arc::new(Self { kind, queue, more, replaced: AtomicBool::new(false) })
     }
 
-    /// False when the peer is too slow and the message was dropped.
-    fn push(&self, envelope: Envelope) -> bool {
+    /// False when too much waits already and the message was dropped.
+    fn push(&self, envelope: &Envelope, limits: &Limits, total: &AtomicUsize) -> bool {
         let mut queue = lock(&self.queue);
-        let bytes = envelope.body.len();
-        if queue.bytes + bytes > MAX_QUEUED_BYTES {
+        let (before, more) = (queue.bytes.len(), envelope.body.len());
+        let all = total.load(Ordering::Relaxed);
+        let crowded = all + more > limits.queued_bytes;
+        if before + more > limits.queued_bytes_per_peer
+            || (crowded && before + more > limits.queued_bytes_reserved && queue.is_stuck())
+        {
             return false;
         }
-        queue.bytes += bytes;
-        queue.envelopes.push_back(envelope);
+        let Queue { framer, bytes, messages, .. } = &mut *queue;
+        framer.frame(envelope, bytes);
+        *messages += 1;
+        total.fetch_add(bytes.len() - before, Ordering::Relaxed);
         drop(queue);
-        self.more.notify_one();
+        if before == 0 {
+            self.more.notify_one();
+        }
         true
     }
 
-    /// Fills `buffer` with framed messages.
-    fn drain(&self, buffer: &mut BytesMut) {
+    /// Takes what waits into `out`, which is empty.
+    fn take(&self, out: &mut BytesMut, total: &AtomicUsize) {
         let mut queue = lock(&self.queue);
-        while buffer.len() < MAX_WRITE_BYTES
-            && let Some(envelope) = queue.envelopes.pop_front()
-        {
-            queue.bytes -= envelope.body.len();
-            encode(&envelope, buffer);
+        std::mem::swap(&mut queue.bytes, out);
+        queue.messages = 0;
+        queue.taken = Instant::now();
+        if queue.bytes.capacity() > MAX_KEPT_BYTES {
+            queue.bytes = BytesMut::new();
         }
+        total.fetch_sub(out.len(), Ordering::Relaxed);
     }
 }
 
 #[derive(Default)]
 struct Sockets {
-    persistent: BTreeMap<SocketAddrV4, Arc<Socket>>,
-    temporary: BTreeMap<SocketAddrV4, Arc<Socket>>,
+    persistent: IndexMap<SocketAddrV4, Arc<Socket>, FxBuildHasher>,
+    temporary: IndexMap<SocketAddrV4, Arc<Socket>, FxBuildHasher>,
 }
 
 /// All outgoing connections of a node.
 pub(crate) struct Outbound {
     sockets: Mutex<Sockets>,
+    /// Bytes that wait for all peers.
+    queued: AtomicUsize,
+    limits: Limits,
+    tls: Option<Arc<Tls>>,
     node: WeakNode,
     arbiter: actix_rt::ArbiterHandle,
 }
 
 impl Outbound {
-    pub(crate) fn new(node: &Node, arbiter: actix_rt::ArbiterHandle) -> Arc<Self> {
-        Arc::new(Self { sockets: Mutex::default(), node: node.downgrade(), arbiter })
+    pub(crate) fn new(
+        node: &Node,
+        arbiter: actix_rt::ArbiterHandle,
+        limits: Limits,
+        tls: Option<Arc<Tls>>,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            sockets: Mutex::default(),
+            queued: AtomicUsize::new(0),
+            limits,
+            tls,
+            node: node.downgrade(),
+            arbiter,
+        })
     }
 
-    pub(crate) fn transmit(self: &Arc<Self>, envelope: Envelope) {
+    pub(crate) fn transmit(self: &Arc<Self>, envelope: &Envelope) {
         let peer = envelope.to.address();
         let mut sockets = lock(&self.sockets);
         let known = sockets.persistent.get(&peer).or_else(|| sockets.temporary.get(&peer));
         let taken = match known {
-            Some(socket) => socket.push(envelope),
+            Some(socket) => socket.push(envelope, &self.limits, &self.queued),
             None => {
-                let socket = Socket::new(Kind::Temporary, Queue::default());
-                socket.push(envelope);
-                sockets.temporary.insert(peer, socket.clone());
-                self.run(peer, socket);
-                true
+                let socket = Socket::new(Kind::Temporary, Queue::new());
+                let taken = socket.push(envelope, &self.limits, &self.queued);
+                if taken {
+                    sockets.temporary.insert(peer, socket.clone());
+                    self.run(peer, socket);
+                }
+                taken
             }
         };
         drop(sockets);
         if !taken && let Some(node) = self.node.upgrade() {
-            slog::warn!(node.log(), "message dropped: peer is too slow"; "peer" => %peer);
+            slog::warn!(node.log(), "message dropped: peer is too slow";
+                "peer" => %peer, "name" => &envelope.name);
         }
     }
 
@@ -123,9 +172,9 @@ impl Outbound {
             Some(old) => {
                 old.replaced.store(true, Ordering::Release);
                 old.more.notify_one();
-                std::mem::take(&mut *lock(&old.queue))
+                std::mem::replace(&mut *lock(&old.queue), Queue::new())
             }
-            None => Queue::default(),
+            None => Queue::new(),
         };
         let socket = Socket::new(Kind::Persistent, queue);
         sockets.persistent.insert(peer, socket.clone());
@@ -134,43 +183,55 @@ impl Outbound {
 
     fn run(self: &Arc<Self>, peer: SocketAddrV4, socket: Arc<Socket>) {
         let outbound = self.clone();
-        self.arbiter.spawn(async move {
-            let outcome = outbound.serve(peer, &socket).await;
-            outbound.ended(peer, &socket, outcome);
+        self.arbiter.spawn_fn(move || {
+            actix_rt::spawn(async move {
+                let outcome = outbound.serve(peer, &socket).await;
+                outbound.ended(peer, &socket, outcome);
+            });
         });
     }
 
     async fn serve(&self, peer: SocketAddrV4, socket: &Arc<Socket>) -> std::io::Result<()> {
-        let connecting = tokio::time::timeout(CONNECT_TIMEOUT, TcpStream::connect(peer));
-        let mut stream = connecting.await??;
-        stream.set_nodelay(true)?;
-        let (mut reader, mut writer) = stream.split();
-        let mut replies = vec![0; 8 * 1024];
+        let io = tokio::time::timeout(CONNECT_TIMEOUT, self.dial(peer)).await??;
         let mut out = BytesMut::new();
         loop {
-            socket.drain(&mut out);
+            socket.take(&mut out, &self.queued);
             if !out.is_empty() {
-                tokio::select! {
-                    biased;
-                    read = reader.read(&mut replies) => if read? == 0 { return closed() },
-                    written = writer.write_buf(&mut out) => { written?; }
+                while !out.is_empty() {
+                    tokio::select! {
+                        biased;
+                        written = io.write(&mut out) => written?,
+                        read = io.skip() => if read? == 0 { return closed() },
+                    }
                 }
+                io.flush().await?;
                 continue;
             }
+            // Idle connections hold no buffer.
+            out = BytesMut::new();
             if socket.replaced.load(Ordering::Acquire) || self.retire(peer, socket) {
                 break;
             }
             tokio::select! {
                 biased;
                 () = socket.more.notified() => {}
-                read = reader.read(&mut replies) => if read? == 0 { return closed() },
+                read = io.skip() => if read? == 0 { return closed() },
             }
         }
         // Closing with replies unread would reset the connection and lose what is under way.
-        writer.shutdown().await?;
-        let rest = async { while reader.read(&mut replies).await.is_ok_and(|read| read > 0) {} };
+        io.shutdown().await?;
+        let rest = async { while io.skip().await.is_ok_and(|read| read > 0) {} };
         let _ = tokio::time::timeout(LINGER, rest).await;
         Ok(())
+    }
+
+    async fn dial(&self, peer: SocketAddrV4) -> std::io::Result<Io> {
+        let stream = TcpStream::connect(peer).await?;
+        stream.set_nodelay(true)?;
+        match &self.tls {
+            None => Ok(Io::new(Box::new(stream))),
+            Some(tls) => tls.connect(stream, peer).await,
+        }
     }
 
     /// Takes a temporary connection with an empty queue off the books; false to go on.
@@ -180,10 +241,10 @@ impl Outbound {
         }
         let mut sockets = lock(&self.sockets);
         // Sends happen under this lock, so an empty queue stays empty.
-        if !lock(&socket.queue).envelopes.is_empty() {
+        if !lock(&socket.queue).bytes.is_empty() {
             return false;
         }
-        sockets.temporary.remove(&peer);
+        sockets.temporary.swap_remove(&peer);
         true
     }
 
@@ -195,16 +256,17 @@ impl Outbound {
         };
         let current = map.get(&peer).is_some_and(|current| Arc::ptr_eq(current, socket));
         if current {
-            map.remove(&peer);
+            map.swap_remove(&peer);
         }
         drop(sockets);
+        let lost = std::mem::replace(&mut *lock(&socket.queue), Queue::new());
+        self.queued.fetch_sub(lost.bytes.len(), Ordering::Relaxed);
         let Some(node) = self.node.upgrade() else {
             return;
         };
         if let Err(error) = outcome {
-            let lost = lock(&socket.queue).envelopes.len();
             slog::debug!(node.log(), "connection ended";
-                "peer" => %peer, "reason" => %error, "messages lost" => lost);
+                "peer" => %peer, "reason" => %error, "messages lost" => lost.messages);
         }
         if current && socket.kind == Kind::Persistent {
             node.connection_lost(peer);
@@ -221,67 +283,7 @@ fn closed() -> std::io::Result<()> {
     Err(std::io::Error::new(std::io::ErrorKind::UnexpectedEof, "closed by peer"))
 }
 
-/// Appends the framing of one message: header order, one chunk, nothing for an empty body.
-pub(crate) fn encode(envelope: &Envelope, out: &mut BytesMut) {
-    let Envelope { from, to, name, body } = envelope;
-    let slash = if to.id().is_empty() { "" } else { "/" };
-    let head = format!(
-        "POST {slash}{id}/{name} HTTP/1.1\r\nUser-Agent: libprocess/{from}\r\n\
-         Libprocess-From: {from}\r\nConnection: Keep-Alive\r\nHost: {host}\r\n",
-        id = to.id(),
-        host = to.address(),
-    );
-    out.reserve(head.len() + body.len() + 64);
-    out.put_slice(head.as_bytes());
-    if body.is_empty() {
-        out.put_slice(b"\r\n");
-    } else {
-        let size = format!("Transfer-Encoding: chunked\r\n\r\n{:x}\r\n", body.len());
-        out.put_slice(size.as_bytes());
-        out.put_slice(body);
-        out.put_slice(b"\r\n0\r\n\r\n");
-    }
-}
-
 /// No panic can happen while the data is half-changed, so poison is ignored.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use bytes::Bytes;
-
-    fn framed(to: &str, body: &'static str) -> String {
-        let mut out = BytesMut::new();
-        let envelope = Envelope {
-            from: "a(1)@1.2.3.4:5".parse().unwrap(),
-            to: to.parse().unwrap(),
-            name: "x.Ping".into(),
-            body: Bytes::from_static(body.as_bytes()),
-        };
-        encode(&envelope, &mut out);
-        String::from_utf8(out.to_vec()).unwrap()
-    }
-
-    #[test]
-    fn framing_with_body_is_one_lower_case_hex_chunk() {
-        let expected = "POST /b(2)/x.Ping HTTP/1.1\r\nUser-Agent: libprocess/a(1)@1.2.3.4:5\r\n\
-            Libprocess-From: a(1)@1.2.3.4:5\r\nConnection: Keep-Alive\r\nHost: 9.8.7.6:80\r\n\
-            Transfer-Encoding: chunked\r\n\r\nb\r\nhello world\r\n0\r\n\r\n";
-        assert_eq!(framed("b(2)@9.8.7.6:80", "hello world"), expected);
-    }
-
-    #[test]
-    fn framing_without_body_has_no_body_headers() {
-        let expected = "POST /b/x.Ping HTTP/1.1\r\nUser-Agent: libprocess/a(1)@1.2.3.4:5\r\n\
-            Libprocess-From: a(1)@1.2.3.4:5\r\nConnection: Keep-Alive\r\nHost: 9.8.7.6:80\r\n\r\n";
-        assert_eq!(framed("b@9.8.7.6:80", ""), expected);
-    }
-
-    #[test]
-    fn framing_to_an_empty_id_leaves_the_segment_out() {
-        assert!(framed("@9.8.7.6:80", "").starts_with("POST /x.Ping HTTP/1.1\r\n"));
-    }
 }

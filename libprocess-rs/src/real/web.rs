@@ -3,7 +3,6 @@
 //! The application is called as a service, one request at a time and with the body read already:
 //! actix-http's own dispatcher loses pipelined requests, and messages share the connection.
 
-use std::path::Path;
 use std::str::FromStr;
 
 use actix_http::Request as ActixRequest;
@@ -11,11 +10,12 @@ use actix_service::{IntoServiceFactory, Service, ServiceFactory};
 use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::dev::{AppConfig, Payload, ServiceResponse};
 use actix_web::http::{Method, Uri, Version, header};
-use actix_web::{App, HttpMessage, HttpRequest, HttpResponse, HttpResponseBuilder, web};
+use actix_web::{App, HttpMessage, HttpRequest, HttpResponse, web};
 use bytes::Bytes;
 use futures::future::LocalBoxFuture;
 use futures::stream::LocalBoxStream;
 
+use super::files;
 use crate::Node;
 use crate::http::{Body, Request, Response};
 
@@ -31,6 +31,8 @@ pub(crate) struct WebResponse {
 
 pub(crate) enum WebBody {
     Bytes(Bytes),
+    /// A known number of bytes that come in pieces.
+    Sized(u64, LocalBoxStream<'static, std::io::Result<Bytes>>),
     Stream(LocalBoxStream<'static, std::io::Result<Bytes>>),
 }
 
@@ -89,11 +91,12 @@ async fn to_process(request: HttpRequest, node: web::Data<Node>) -> HttpResponse
         return HttpResponse::InternalServerError().finish();
     };
     let accepts_gzip = decoded.header("accept-encoding").is_some_and(lists_gzip);
+    let range = decoded.header("range").map(str::to_owned);
     let response = node.http(decoded).await;
-    render(response, accepts_gzip).await
+    render(response, accepts_gzip, range.as_deref()).await
 }
 
-async fn render(response: Response, accepts_gzip: bool) -> HttpResponse {
+async fn render(response: Response, accepts_gzip: bool, range: Option<&str>) -> HttpResponse {
     let status = actix_web::http::StatusCode::from_u16(response.status).unwrap_or_default();
     let mut builder = HttpResponse::build(status);
     let mut encoded = false;
@@ -109,21 +112,7 @@ async fn render(response: Response, accepts_gzip: bool) -> HttpResponse {
         }
         Body::Bytes(bytes) => builder.body(bytes),
         Body::Stream(stream) => builder.streaming(stream),
-        Body::File(path) => file(builder, &path).await,
-    }
-}
-
-async fn file(mut builder: HttpResponseBuilder, path: &Path) -> HttpResponse {
-    let not_found = || HttpResponse::NotFound().body("404 Not Found.");
-    match tokio::fs::metadata(path).await {
-        Ok(info) if info.is_dir() => return not_found(),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return not_found(),
-        _ => {}
-    }
-    // Files that are served are sandbox files and logs: read whole, as their size is announced.
-    match tokio::fs::read(path).await {
-        Ok(bytes) => builder.body(bytes),
-        Err(error) => HttpResponse::InternalServerError().body(error.to_string()),
+        Body::File(path) => files::serve(builder, &path, range).await,
     }
 }
 
@@ -159,9 +148,10 @@ fn from_actix(response: ServiceResponse<BoxBody>) -> WebResponse {
         .collect();
     let body = match body.size() {
         BodySize::None => WebBody::Bytes(Bytes::new()),
-        _ => match body.try_into_bytes() {
-            Ok(bytes) => WebBody::Bytes(bytes),
-            Err(body) => WebBody::Stream(Box::pin(chunks(body))),
+        size => match (body.try_into_bytes(), size) {
+            (Ok(bytes), _) => WebBody::Bytes(bytes),
+            (Err(body), BodySize::Sized(length)) => WebBody::Sized(length, Box::pin(chunks(body))),
+            (Err(body), _) => WebBody::Stream(Box::pin(chunks(body))),
         },
     };
     WebResponse { status, headers, body }

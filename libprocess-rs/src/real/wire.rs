@@ -1,85 +1,132 @@
 //! Writes responses: status line, headers, body framing.
 
+use std::fmt::Write;
+
 use bytes::{BufMut, Bytes, BytesMut};
 use futures::StreamExt;
-use tokio::io::AsyncWriteExt;
-use tokio::net::TcpStream;
 
+use super::io::Io;
 use super::web::{WebBody, WebResponse};
 use crate::Time;
 use crate::http::reason;
 
-fn date(now: Time) -> String {
-    let since_epoch = std::time::Duration::from_nanos(now.as_nanos());
-    httpdate::fmt_http_date(std::time::UNIX_EPOCH + since_epoch)
+/// Heads of answers of one second: the date in them is formatted once.
+#[derive(Default)]
+pub(crate) struct Heads {
+    second: u64,
+    date: String,
+    accepted: Vec<u8>,
 }
 
-/// Appends a response without body, or with the status's customary one or `text`.
-pub(crate) fn put_status(
-    out: &mut BytesMut,
-    now: Time,
-    status: u16,
-    text: Option<&str>,
-    keep_alive: bool,
-) {
-    let customary =
-        if status < 300 { String::new() } else { format!("{status} {}.", reason(status)) };
-    let body = text.unwrap_or(&customary);
-    let close = if keep_alive { "" } else { "Connection: close\r\n" };
-    let head = format!(
-        "HTTP/1.1 {status} {}\r\nDate: {}\r\n{close}Content-Length: {}\r\n\r\n{body}",
-        reason(status),
-        date(now),
-        body.len(),
-    );
-    out.put_slice(head.as_bytes());
+impl Heads {
+    /// Turns to the second of `now`.
+    pub(crate) fn at(&mut self, now: Time) -> &Self {
+        let second = now.as_nanos() / 1_000_000_000;
+        if second != self.second || self.date.is_empty() {
+            self.second = second;
+            let since_epoch = std::time::Duration::from_secs(second);
+            self.date = httpdate::fmt_http_date(std::time::UNIX_EPOCH + since_epoch);
+            let mut accepted = BytesMut::new();
+            self.put_status(&mut accepted, 202, None, true);
+            self.accepted = accepted.to_vec();
+        }
+        self
+    }
+
+    /// Appends `count` answers to messages that were delivered.
+    pub(crate) fn put_accepted(&self, out: &mut BytesMut, count: usize) {
+        out.reserve(self.accepted.len() * count);
+        for _ in 0..count {
+            out.put_slice(&self.accepted);
+        }
+    }
+
+    /// Appends a response without body, or with the status's customary one or `text`.
+    pub(crate) fn put_status(
+        &self,
+        out: &mut BytesMut,
+        status: u16,
+        text: Option<&str>,
+        keep_alive: bool,
+    ) {
+        let customary =
+            if status < 300 { String::new() } else { format!("{status} {}.", reason(status)) };
+        let body = text.unwrap_or(&customary);
+        let close = if keep_alive { "" } else { "Connection: close\r\n" };
+        // Writing into memory cannot fail.
+        let _ = write!(
+            out,
+            "HTTP/1.1 {status} {}\r\nDate: {}\r\n{close}Content-Length: {}\r\n\r\n{body}",
+            reason(status),
+            self.date,
+            body.len(),
+        );
+    }
+
+    fn put_head(&self, out: &mut BytesMut, response: &WebResponse, keep_alive: bool) -> bool {
+        let WebResponse { status, headers, .. } = response;
+        let _ = write!(out, "HTTP/1.1 {status} {}\r\nDate: {}\r\n", reason(*status), self.date);
+        let mut close = !keep_alive;
+        for (name, value) in headers {
+            close |= name.eq_ignore_ascii_case("connection") && value.eq_ignore_ascii_case("close");
+            // A header value from inside must not start another header.
+            let value = value.replace(['\r', '\n'], " ");
+            let _ = write!(out, "{name}: {value}\r\n");
+        }
+        if !keep_alive {
+            out.put_slice(b"Connection: close\r\n");
+        }
+        !close
+    }
 }
 
-/// Writes a response after what waits in `out`; false closes the connection afterwards.
+/// Writes a response after what waits in `out`, its head alone when it is `bodiless` (to HEAD); false closes the connection afterwards.
 pub(crate) async fn put_response(
     out: &mut BytesMut,
-    stream: &mut TcpStream,
+    io: &Io,
+    heads: &std::cell::RefCell<Heads>,
     now: Time,
     response: WebResponse,
-    keep_alive: bool,
+    (keep_alive, bodiless): (bool, bool),
 ) -> std::io::Result<bool> {
-    let WebResponse { status, headers, body } = response;
-    out.put_slice(
-        format!("HTTP/1.1 {status} {}\r\nDate: {}\r\n", reason(status), date(now)).as_bytes(),
-    );
-    let mut close = !keep_alive;
-    for (name, value) in &headers {
-        close |= name.eq_ignore_ascii_case("connection") && value.eq_ignore_ascii_case("close");
-        // A header value from inside must not start another header.
-        let value = value.replace(['\r', '\n'], " ");
-        out.put_slice(format!("{name}: {value}\r\n").as_bytes());
-    }
-    if !keep_alive {
-        out.put_slice(b"Connection: close\r\n");
-    }
-    match body {
+    let keep_alive = heads.borrow_mut().at(now).put_head(out, &response, keep_alive);
+    match response.body {
         WebBody::Bytes(bytes) => {
-            out.put_slice(format!("Content-Length: {}\r\n\r\n", bytes.len()).as_bytes());
-            out.put_slice(&bytes);
+            let _ = write!(out, "Content-Length: {}\r\n\r\n", bytes.len());
+            if !bodiless {
+                out.put_slice(&bytes);
+            }
+        }
+        WebBody::Sized(length, mut chunks) => {
+            let _ = write!(out, "Content-Length: {length}\r\n\r\n");
+            if bodiless {
+                return Ok(keep_alive);
+            }
+            io.write_all(out).await?;
+            while let Some(chunk) = chunks.next().await {
+                io.write_all(&mut BytesMut::from(chunk?)).await?;
+            }
         }
         WebBody::Stream(mut chunks) => {
             out.put_slice(b"Transfer-Encoding: chunked\r\n\r\n");
-            stream.write_all(out).await?;
-            out.clear();
+            if bodiless {
+                return Ok(keep_alive);
+            }
+            io.write_all(out).await?;
             while let Some(chunk) = chunks.next().await {
-                stream.write_all(&framed_chunk(&chunk?)).await?;
+                io.write_all(&mut framed_chunk(&chunk?)).await?;
             }
             out.put_slice(b"0\r\n\r\n");
         }
     }
-    Ok(!close)
+    Ok(keep_alive)
 }
 
 fn framed_chunk(chunk: &Bytes) -> BytesMut {
     let mut out = BytesMut::with_capacity(chunk.len() + 16);
     // An empty chunk would end the stream.
     if !chunk.is_empty() {
-        out.put_slice(format!("{:x}\r\n", chunk.len()).as_bytes());
+        let _ = write!(out, "{:x}\r\n", chunk.len());
         out.put_slice(chunk);
         out.put_slice(b"\r\n");
     }

@@ -28,12 +28,11 @@ pub(super) struct SimDriver {
 struct SimWaker {
     shared: Arc<Shared>,
     life: LifeId,
-    slot: u64,
 }
 
 impl Wake for SimWaker {
-    fn wake(&self) {
-        let (life, slot) = (self.life, self.slot);
+    fn wake(&self, slot: u64) {
+        let life = self.life;
         self.shared.with(|state| state.push_now(Entry::Run { life, slot }));
     }
 }
@@ -73,11 +72,12 @@ impl Driver for SimDriver {
     }
 
     fn disarm(&self, timer: TimerId) {
-        let fire = self.shared.with(|state| state.lives.get_mut(&self.life)?.timers.remove(&timer));
+        let fire =
+            self.shared.with(|state| state.lives.get_mut(&self.life)?.timers.swap_remove(&timer));
         drop(fire);
     }
 
-    fn host(&self, runner: Box<dyn Run>) -> Box<dyn Wake> {
+    fn host(&self, runner: Box<dyn Run>) -> (Arc<dyn Wake>, u64) {
         let (slot, refused) = self.shared.with(|state| {
             let slot = state.next_id();
             let refused = match state.lives.get_mut(&self.life) {
@@ -87,7 +87,7 @@ impl Driver for SimDriver {
             (slot, refused)
         });
         drop(refused);
-        Box::new(SimWaker { shared: self.shared.clone(), life: self.life, slot })
+        (Arc::new(SimWaker { shared: self.shared.clone(), life: self.life }), slot)
     }
 
     fn spawn(&self, future: BoxFuture<'static, ()>) {

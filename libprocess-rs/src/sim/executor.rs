@@ -63,7 +63,7 @@ impl Shared {
 
     /// Polls a task once.
     pub(super) fn poll(&self, life: LifeId, id: u64) {
-        let taken = self.with(|state| state.lives.get_mut(&life)?.tasks.remove(&id));
+        let taken = self.with(|state| state.lives.get_mut(&life)?.tasks.swap_remove(&id));
         let Some(mut task) = taken else {
             return;
         };

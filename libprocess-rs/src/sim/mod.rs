@@ -35,14 +35,18 @@
 //!
 //! Map: `world` is the test's side, `run` lets time pass, `step` what happens, `queue` when, `net` and `rules` between
 //! nodes, `driver` the nodes' side, `executor` futures, `disk` and `files` storage, `programs`
-//! stand-ins for OS processes, `trace` and `check` the proof that a seed replays.
+//! stand-ins for OS processes, `trace` and `check` the proof that a seed replays, `plan` faults as data and `shrink`,
+//! `explore` many seeds, `chart` message sequence charts.
 
+mod chart;
 mod check;
 mod disk;
 mod driver;
 mod executor;
+mod explore;
 mod files;
 mod net;
+mod plan;
 mod programs;
 mod queue;
 mod rules;
@@ -52,9 +56,15 @@ mod step;
 mod trace;
 mod world;
 
+pub use chart::{Arrow, Chart, Mark};
 pub use check::{check_determinism, seeds};
+pub use explore::{explore, explore_faults};
+pub use plan::{Fault, FaultKind, Menu, Plan, shrink};
 pub use programs::SpawnedProgram;
-pub use rules::{Cut, Loss, Partition, Rule, RuleId, Slow, Verdict, loss, partition, slow};
+pub use rules::{
+    Cut, Duplication, Loss, Partition, Reorder, Rule, RuleId, Slow, Verdict, duplication, loss,
+    partition, reorder, slow,
+};
 pub use run::Timeout;
 pub use state::START;
 pub use trace::Diverged;

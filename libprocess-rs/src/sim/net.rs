@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use super::queue::{Entry, LifeId};
 use super::rules::Rules;
-use super::state::State;
+use super::state::{Map, State};
+use super::trace::Detail;
 use crate::driver::LinkMode;
 use crate::{Envelope, Time};
 
@@ -30,7 +31,7 @@ struct Connection {
 pub(super) struct Net {
     pub(super) rules: Rules,
     /// When the last message from one node to another arrives: later ones do not overtake it.
-    arrivals: BTreeMap<(SocketAddrV4, SocketAddrV4), Time>,
+    arrivals: Map<(SocketAddrV4, SocketAddrV4), Time>,
     connections: BTreeMap<(LifeId, SocketAddrV4), Connection>,
 }
 
@@ -48,19 +49,37 @@ impl State {
             self.note_message(&sender, kind, &envelope);
         }
         let life = self.life_at(receiver);
-        for _ in 0..fate.copies {
-            let earliest = now + self.draw(LATENCY) + fate.delay;
-            let last = self.net.arrivals.entry((sender, receiver)).or_default();
-            *last = earliest.max(*last);
-            let at = *last;
-            let envelope = envelope.clone();
+        let mut envelope = Some(envelope);
+        for copy in 1..=fate.copies {
+            let mut at = now + self.draw(LATENCY) + fate.delay;
+            match fate.overtaken {
+                // As after a new connection: what follows may be there first.
+                Some(late) => at = at + late,
+                None => {
+                    let last = self.net.arrivals.entry((sender, receiver)).or_default();
+                    *last = at.max(*last);
+                    at = *last;
+                }
+            }
+            let next = if copy == fate.copies { envelope.take() } else { envelope.clone() };
+            let Some(envelope) = next else { return };
+            if let Some(chart) = &mut self.chart {
+                chart.message(now, Some(at), &envelope);
+            }
             self.push(at, Entry::Deliver { life, envelope });
+        }
+        if let (Some(chart), Some(lost)) = (&mut self.chart, envelope) {
+            chart.message(now, None, &lost);
         }
     }
 
-    pub(super) fn note_message(&mut self, at: &SocketAddrV4, kind: &str, envelope: &Envelope) {
-        let Envelope { from, to, name, .. } = envelope;
-        self.note(at, kind, format_args!("{from} {to} {name}"));
+    pub(super) fn note_message(
+        &mut self,
+        at: &SocketAddrV4,
+        kind: &'static str,
+        envelope: &Envelope,
+    ) {
+        self.note(at, kind, &Detail::Message(envelope));
     }
 
     /// Makes the connection that a node's links to `peer` watch.
@@ -73,7 +92,7 @@ impl State {
             return;
         }
         let connection = self.next_id();
-        self.note(&address, "connect", format_args!("{peer}"));
+        self.note(&address, "connect", &Detail::Peer(peer));
         let fresh = Connection { id: connection, peer: None };
         self.net.connections.insert((life, peer), fresh);
         let at = self.now + self.draw(LATENCY);
@@ -108,13 +127,13 @@ impl State {
         }
         let found = self.life_at(peer).filter(|_| !blocked);
         if found.is_none() {
-            self.note(&address, "refused", format_args!("{peer}"));
+            self.note(&address, "refused", &Detail::Peer(peer));
             let at = self.now + self.draw(LATENCY);
             let lost = Entry::Lost { life, peer, connection, news: None };
             self.push(at, lost);
         } else if let Some(held) = self.net.connections.get_mut(&(life, peer)) {
             held.peer = found;
-            self.note(&address, "connected", format_args!("{peer}"));
+            self.note(&address, "connected", &Detail::Peer(peer));
         }
     }
 
@@ -145,7 +164,7 @@ impl State {
             return false;
         }
         self.net.connections.remove(&(life, peer));
-        self.note(&address, "lost", format_args!("{peer}"));
+        self.note(&address, "lost", &Detail::Peer(peer));
         true
     }
 
@@ -177,7 +196,7 @@ impl State {
                 broken.push((life, to, held.id));
             }
         }
-        self.note(&a, "reset", format_args!("{b}"));
+        self.note(&a, "reset", &Detail::Peer(b));
         for (life, peer, connection) in broken {
             self.push_now(Entry::Lost { life, peer, connection, news: None });
         }

@@ -12,6 +12,7 @@ use futures::future::BoxFuture;
 
 use super::queue::{Entry, LifeId};
 use super::state::{Shared, State};
+use super::trace::Detail;
 use crate::Node;
 use crate::subprocess::{
     Child, Command, Ended, ExitStatus, Output, SubprocessError, Subprocesses, Target,
@@ -316,7 +317,7 @@ impl State {
         if let Some(alive) = self.lives.get_mut(&life) {
             alive.program = Some(pid);
             let (address, program) = (alive.address, &request.command.program);
-            self.note(&address, "program", format_args!("{pid} {program}"));
+            self.note(&address, "program", &Detail::Text(format_args!("{pid} {program}")));
         }
         (pid, receiver)
     }
@@ -330,7 +331,7 @@ impl State {
         let Some(address) = self.address_of(life) else {
             return Effect::Nothing;
         };
-        self.note(&address, "signal", format_args!("{pid} {signal}"));
+        self.note(&address, "signal", &Detail::Text(format_args!("{pid} {signal}")));
         match (signal, handler) {
             (0 | SIGCHLD, _) => Effect::Nothing,
             (SIGSTOP, _) => Effect::Freeze(address),

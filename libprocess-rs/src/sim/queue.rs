@@ -1,6 +1,7 @@
 //! The one ordered queue of the simulator: entries by virtual time, then by sequence.
 
-use std::collections::BTreeMap;
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, VecDeque};
 use std::net::SocketAddrV4;
 
 use super::disk::DiskJob;
@@ -59,9 +60,20 @@ impl Entry {
     }
 }
 
+/// Where an entry stands in the order of all.
+type Key = (Time, u64);
+
+/// Entries by time and then by arrival. Most happen at once, one after another: these wait in a
+/// plain queue beside the heap.
 #[derive(Default)]
 pub(super) struct Queue {
-    entries: BTreeMap<(Time, u64), Entry>,
+    /// Later entries, as keys with places in `later`.
+    heap: BinaryHeap<Reverse<(Key, usize)>>,
+    later: Vec<Option<Entry>>,
+    free: Vec<usize>,
+    at_once: VecDeque<(Key, Entry)>,
+    /// The time of the last entry taken, which entries of the plain queue share.
+    now: Time,
     sequence: u64,
     /// Entries that are no timers.
     busy: usize,
@@ -74,20 +86,58 @@ impl Queue {
             self.busy += 1;
         }
         self.sequence += 1;
-        self.entries.insert((at, self.sequence), entry);
+        let key = (at, self.sequence);
+        if at == self.now {
+            self.at_once.push_back((key, entry));
+        } else {
+            self.push_later(key, entry);
+        }
+    }
+
+    fn push_later(&mut self, key: Key, entry: Entry) {
+        let place = match self.free.pop() {
+            Some(place) => {
+                self.later[place] = Some(entry);
+                place
+            }
+            None => {
+                self.later.push(Some(entry));
+                self.later.len() - 1
+            }
+        };
+        self.heap.push(Reverse((key, place)));
+    }
+
+    fn later_is_first(&self) -> bool {
+        match (self.heap.peek(), self.at_once.front()) {
+            (Some(Reverse((later, _))), Some((at_once, _))) => later < at_once,
+            (Some(_), None) => true,
+            (None, _) => false,
+        }
     }
 
     pub(super) fn pop(&mut self) -> Option<(Time, Entry)> {
-        let ((at, _), entry) = self.entries.pop_first()?;
+        let ((at, _), entry) = if self.later_is_first() {
+            let Reverse((key, place)) = self.heap.pop()?;
+            self.free.push(place);
+            (key, self.later[place].take()?)
+        } else {
+            self.at_once.pop_front()?
+        };
         if !matches!(entry, Entry::Timer { .. }) {
             self.busy -= 1;
         }
+        self.now = at;
         Some((at, entry))
     }
 
     /// The time of the next entry.
     pub(super) fn next_time(&self) -> Option<Time> {
-        self.entries.keys().next().map(|(at, _)| *at)
+        if self.later_is_first() {
+            self.heap.peek().map(|Reverse(((at, _), _))| *at)
+        } else {
+            self.at_once.front().map(|((at, _), _)| *at)
+        }
     }
 
     /// True when nothing but timers waits.
@@ -97,23 +147,39 @@ impl Queue {
 
     /// Takes the unfinished disk operations of a life out, oldest first.
     pub(super) fn take_disk_jobs(&mut self, of: LifeId) -> Vec<DiskJob> {
-        let is_its = |entry: &Entry| matches!(entry, Entry::Disk { life, .. } if *life == of);
-        let keys: Vec<_> =
-            self.entries.iter().filter(|(_, entry)| is_its(entry)).map(|(key, _)| *key).collect();
         let mut jobs = Vec::new();
-        for key in keys {
-            if let Some(Entry::Disk { job, .. }) = self.entries.remove(&key) {
-                self.busy -= 1;
-                jobs.push(job);
+        let mut kept = Vec::new();
+        for (key, entry) in self.take_all() {
+            match entry {
+                Entry::Disk { life, job } if life == of => {
+                    self.busy -= 1;
+                    jobs.push(job);
+                }
+                entry => kept.push((key, entry)),
             }
         }
+        for (key, entry) in kept {
+            self.push_later(key, entry);
+        }
         jobs
+    }
+
+    /// All entries in order; counters stay.
+    fn take_all(&mut self) -> Vec<(Key, Entry)> {
+        let mut all: Vec<_> = self.at_once.drain(..).collect();
+        for Reverse((key, place)) in self.heap.drain() {
+            all.extend(self.later[place].take().map(|entry| (key, entry)));
+        }
+        self.later.clear();
+        self.free.clear();
+        all.sort_unstable_by_key(|(key, _)| *key);
+        all
     }
 
     /// Takes everything out.
     pub(super) fn drain(&mut self) -> Vec<Entry> {
         self.busy = 0;
-        std::mem::take(&mut self.entries).into_values().collect()
+        self.take_all().into_iter().map(|(_, entry)| entry).collect()
     }
 }
 
@@ -128,14 +194,14 @@ mod tests {
     #[test]
     fn queue_entries_of_one_time_come_in_the_order_of_their_arrival() {
         let mut queue = Queue::default();
-        for (at, id) in [(5, 1), (3, 2), (5, 3), (3, 4)] {
+        for (at, id) in [(5, 1), (3, 2), (5, 3), (3, 4), (9, 5), (5, 6)] {
             queue.push(Time::from_nanos(at), timer(id));
         }
         let order = std::iter::from_fn(|| queue.pop()).map(|(at, entry)| match entry {
             Entry::Timer { timer, .. } => (at.as_nanos(), timer),
             _ => unreachable!("only timers were pushed"),
         });
-        assert_eq!(order.collect::<Vec<_>>(), [(3, 2), (3, 4), (5, 1), (5, 3)]);
+        assert_eq!(order.collect::<Vec<_>>(), [(3, 2), (3, 4), (5, 1), (5, 3), (5, 6), (9, 5)]);
     }
 
     #[test]

@@ -20,6 +20,9 @@ pub enum Verdict {
     Drop,
     /// It arrives twice.
     Duplicate,
+    /// It takes this much longer, and what follows may overtake it: as when a new connection takes
+    /// over while the old one still delivers.
+    Overtaken(Duration),
 }
 
 /// A fault. All rules of a world see each message between nodes when it is sent: one that drops it
@@ -136,11 +139,55 @@ impl Rule for Slow {
     }
 }
 
+/// Lets messages between different hosts arrive late, behind others of their connection.
+#[derive(Debug, Clone)]
+pub struct Reorder {
+    probability: f64,
+    within: Duration,
+}
+
+/// A rule that lets what follows overtake a message between hosts, with `probability` in `[0, 1]`
+/// and a delay drawn uniformly up to `within`.
+pub fn reorder(probability: f64, within: Duration) -> Reorder {
+    Reorder { probability: probability.clamp(0.0, 1.0), within }
+}
+
+impl Rule for Reorder {
+    fn judge(&mut self, envelope: &Envelope, rng: &mut ChaCha8Rng, _: Time) -> Verdict {
+        let local = envelope.from.address().ip() == envelope.to.address().ip();
+        if local || !rng.random_bool(self.probability) {
+            return Verdict::Pass;
+        }
+        let nanos = u64::try_from(self.within.as_nanos()).unwrap_or(u64::MAX);
+        Verdict::Overtaken(Duration::from_nanos(rng.random_range(0..=nanos)))
+    }
+}
+
+/// Delivers messages between different hosts twice, as a resend after a reconnect would.
+#[derive(Debug, Clone)]
+pub struct Duplication {
+    probability: f64,
+}
+
+/// A rule that duplicates messages between hosts with `probability` in `[0, 1]`.
+pub fn duplication(probability: f64) -> Duplication {
+    Duplication { probability: probability.clamp(0.0, 1.0) }
+}
+
+impl Rule for Duplication {
+    fn judge(&mut self, envelope: &Envelope, rng: &mut ChaCha8Rng, _: Time) -> Verdict {
+        let local = envelope.from.address().ip() == envelope.to.address().ip();
+        if !local && rng.random_bool(self.probability) { Verdict::Duplicate } else { Verdict::Pass }
+    }
+}
+
 /// What all rules together say about one message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Fate {
     pub(super) copies: usize,
     pub(super) delay: Duration,
+    /// How much later than its turn it comes, if others may come before it.
+    pub(super) overtaken: Option<Duration>,
 }
 
 /// The rules in force, by id.
@@ -166,13 +213,16 @@ impl Rules {
     }
 
     pub(super) fn judge(&mut self, envelope: &Envelope, rng: &mut ChaCha8Rng, now: Time) -> Fate {
-        let mut fate = Fate { copies: 1, delay: Duration::ZERO };
+        let mut fate = Fate { copies: 1, delay: Duration::ZERO, overtaken: None };
         for rule in self.by_id.values_mut() {
             match rule.judge(envelope, rng, now) {
                 Verdict::Pass => {}
                 Verdict::Delay(delay) => fate.delay += delay,
                 Verdict::Drop => return Fate { copies: 0, ..fate },
                 Verdict::Duplicate => fate.copies += 1,
+                Verdict::Overtaken(late) => {
+                    fate.overtaken = Some(fate.overtaken.unwrap_or_default() + late);
+                }
             }
         }
         fate

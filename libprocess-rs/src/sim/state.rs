@@ -6,15 +6,18 @@ use std::net::SocketAddrV4;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use indexmap::IndexMap;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use rustc_hash::FxBuildHasher;
 
+use super::chart::Chart;
 use super::disk::Store;
 use super::executor::Task;
 use super::net::Net;
 use super::programs::Programs;
 use super::queue::{Entry, LifeId, Queue};
-use super::trace::Trace;
+use super::trace::{Detail, Trace};
 use crate::driver::{Fire, Run, TimerId};
 use crate::{Node, Time};
 
@@ -24,13 +27,16 @@ pub const START: Time = Time::from_nanos(1_420_070_400_000_000_000);
 /// How long a disk operation takes.
 const DISK_LATENCY: (Duration, Duration) = (Duration::from_micros(50), Duration::from_micros(500));
 
+/// Looked up at each event; never iterated where the order could be seen.
+pub(super) type Map<K, V> = IndexMap<K, V, FxBuildHasher>;
+
 /// One life of a node with all that dies with it.
 pub(super) struct Life {
     pub(super) address: SocketAddrV4,
     pub(super) node: Node,
-    pub(super) hosted: BTreeMap<u64, Box<dyn Run>>,
-    pub(super) tasks: BTreeMap<u64, Task>,
-    pub(super) timers: BTreeMap<TimerId, Fire>,
+    pub(super) hosted: Map<u64, Box<dyn Run>>,
+    pub(super) tasks: Map<u64, Task>,
+    pub(super) timers: Map<TimerId, Fire>,
     pub(super) store: Store,
     /// When the disk is done with what it was asked so far.
     pub(super) disk_busy_until: Time,
@@ -48,13 +54,15 @@ pub(super) struct State {
     /// Seeds of processes; apart, so that faults do not change them.
     pub(super) seeds: ChaCha8Rng,
     pub(super) trace: Trace,
-    pub(super) lives: BTreeMap<LifeId, Life>,
-    pub(super) current: BTreeMap<SocketAddrV4, LifeId>,
+    pub(super) lives: Map<LifeId, Box<Life>>,
+    pub(super) current: Map<SocketAddrV4, LifeId>,
     /// Clock skew in nanoseconds.
     pub(super) skews: BTreeMap<SocketAddrV4, i64>,
     pub(super) net: Net,
     pub(super) programs: Programs,
     pub(super) panics: Vec<String>,
+    /// Messages and marks for a chart, while somebody wants one.
+    pub(super) chart: Option<Chart>,
     last_id: u64,
     /// The world is gone: nothing more happens.
     pub(super) ended: bool,
@@ -78,16 +86,17 @@ impl Shared {
             rng: stream(1),
             seeds: stream(2),
             trace: Trace::new(print),
-            lives: BTreeMap::new(),
-            current: BTreeMap::new(),
+            lives: Map::default(),
+            current: Map::default(),
             skews: BTreeMap::new(),
             net: Net::default(),
             programs: Programs::default(),
             panics: Vec::new(),
+            chart: None,
             last_id: 0,
             ended: false,
         };
-        state.trace.note(START, &"world", "seed", format_args!("{seed}"));
+        state.trace.note(START, None, "seed", &Detail::Number(seed));
         Self { state: Mutex::new(state) }
     }
 
@@ -122,12 +131,11 @@ impl State {
 
     /// The time as the node of a life tells it.
     pub(super) fn time_of(&self, life: LifeId) -> Time {
-        let skew = self
-            .lives
-            .get(&life)
-            .and_then(|life| self.skews.get(&life.address))
-            .copied()
-            .unwrap_or(0);
+        if self.skews.is_empty() {
+            return self.now;
+        }
+        let address = self.address_of(life);
+        let skew = address.and_then(|address| self.skews.get(&address)).copied().unwrap_or(0);
         Time::from_nanos(self.now.as_nanos().saturating_add_signed(skew))
     }
 
@@ -152,13 +160,16 @@ impl State {
         self.current.get(&address).copied()
     }
 
-    pub(super) fn note(
-        &mut self,
-        at: &dyn std::fmt::Display,
-        kind: &str,
-        details: std::fmt::Arguments<'_>,
-    ) {
-        self.trace.note(self.now, at, kind, details);
+    pub(super) fn note(&mut self, at: &SocketAddrV4, kind: &'static str, detail: &Detail<'_>) {
+        self.trace.note(self.now, Some(*at), kind, detail);
+    }
+
+    /// Notes on the chart that something happened to a node.
+    pub(super) fn mark(&mut self, at: SocketAddrV4, kind: &'static str) {
+        let now = self.now;
+        if let Some(chart) = &mut self.chart {
+            chart.mark(now, at, kind);
+        }
     }
 
     /// Sets an entry aside when it happens to a frozen node.
@@ -178,10 +189,11 @@ impl State {
 
     /// Ends a life. What it held is returned, to be dropped outside the lock.
     #[must_use]
-    pub(super) fn end(&mut self, id: LifeId, kind: &str) -> Option<Life> {
-        let life = self.lives.remove(&id)?;
-        self.current.remove(&life.address);
-        self.note(&life.address, kind, format_args!(""));
+    pub(super) fn end(&mut self, id: LifeId, kind: &'static str) -> Option<Box<Life>> {
+        let life = self.lives.swap_remove(&id)?;
+        self.current.swap_remove(&life.address);
+        self.note(&life.address, kind, &Detail::Nothing);
+        self.mark(life.address, kind);
         self.break_connections(id);
         Some(life)
     }

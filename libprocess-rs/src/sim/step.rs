@@ -4,6 +4,7 @@ use super::World;
 use super::disk::Extent;
 use super::programs::{Effect, FIRST_PORT, SpawnRequest, SpawnedProgram};
 use super::queue::{Entry, LifeId};
+use super::trace::Detail;
 use crate::Envelope;
 use crate::driver::Progress;
 use crate::subprocess::{ExitStatus, Output};
@@ -48,7 +49,7 @@ impl World {
             Entry::Disk { life, job } => {
                 let now = self.shared.with(|state| {
                     let address = state.address_of(life)?;
-                    state.note(&address, "disk", format_args!(""));
+                    state.note(&address, "disk", &Detail::Nothing);
                     Some(state.now)
                 });
                 // The operations of a node that crashed are lost.
@@ -70,10 +71,10 @@ impl World {
         }
     }
 
-    fn note_life(&self, life: LifeId, kind: &str, id: u64) {
+    fn note_life(&self, life: LifeId, kind: &'static str, id: u64) {
         self.shared.with(|state| {
             if let Some(address) = state.address_of(life) {
-                state.note(&address, kind, format_args!("{id}"));
+                state.note(&address, kind, &Detail::Number(id));
             }
         });
     }
@@ -81,9 +82,9 @@ impl World {
     fn run_process(&mut self, life: LifeId, slot: u64) {
         let taken = self.shared.with(|state| {
             let alive = state.lives.get_mut(&life)?;
-            let runner = alive.hosted.remove(&slot)?;
+            let runner = alive.hosted.swap_remove(&slot)?;
             let address = alive.address;
-            state.note(&address, "run", format_args!("{}", runner.pid().id()));
+            state.note(&address, "run", &Detail::Process(runner.pid()));
             Some(runner)
         });
         let Some(mut runner) = taken else {
@@ -111,9 +112,9 @@ impl World {
     fn fire(&mut self, life: LifeId, timer: u64) {
         let fire = self.shared.with(|state| {
             let alive = state.lives.get_mut(&life)?;
-            let fire = alive.timers.remove(&timer)?;
+            let fire = alive.timers.swap_remove(&timer)?;
             let address = alive.address;
-            state.note(&address, "timer", format_args!("{timer}"));
+            state.note(&address, "timer", &Detail::Number(timer));
             Some(fire)
         });
         if let Some(fire) = fire {
@@ -186,7 +187,7 @@ impl World {
     }
 
     /// Ends a life, and the programs that die with it.
-    pub(super) fn end_life(&mut self, id: LifeId, kind: &str) {
+    pub(super) fn end_life(&mut self, id: LifeId, kind: &'static str) {
         let (life, orphans) =
             self.shared.with(|state| (state.end(id, kind), state.orphans_to_kill(id)));
         let program = life.as_ref().and_then(|life| life.program);

@@ -1,11 +1,63 @@
 //! What happened, one line for each event, and a hash over all of it.
 
 use std::fmt::Write;
+use std::hash::Hasher;
+use std::net::SocketAddrV4;
 
-use crate::Time;
+use rustc_hash::FxHasher;
 
-const FNV_OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
-const FNV_PRIME: u64 = 0x0000_0100_0000_01b3;
+use crate::{Envelope, Pid, Time};
+
+/// What an event is about, besides its time, node and kind. Formatted only where somebody reads it.
+pub(super) enum Detail<'a> {
+    Nothing,
+    Number(u64),
+    /// A process of the node.
+    Process(&'a Pid),
+    Message(&'a Envelope),
+    Peer(SocketAddrV4),
+    Text(std::fmt::Arguments<'a>),
+}
+
+impl Detail<'_> {
+    fn hash(&self, hash: &mut FxHasher) {
+        match self {
+            Detail::Nothing => {}
+            Detail::Number(number) => hash.write_u64(*number),
+            Detail::Process(pid) => hash.write(pid.id().as_bytes()),
+            Detail::Message(envelope) => {
+                hash_pid(&envelope.from, hash);
+                hash_pid(&envelope.to, hash);
+                hash.write(envelope.name.as_bytes());
+                hash.write(&envelope.body);
+            }
+            Detail::Peer(peer) => hash.write_u64(number_of(*peer)),
+            Detail::Text(text) => hash.write(text.to_string().as_bytes()),
+        }
+    }
+}
+
+impl std::fmt::Display for Detail<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Detail::Nothing => Ok(()),
+            Detail::Number(number) => write!(f, "{number}"),
+            Detail::Process(pid) => f.write_str(pid.id()),
+            Detail::Message(Envelope { from, to, name, .. }) => write!(f, "{from} {to} {name}"),
+            Detail::Peer(peer) => write!(f, "{peer}"),
+            Detail::Text(text) => write!(f, "{text}"),
+        }
+    }
+}
+
+fn number_of(address: SocketAddrV4) -> u64 {
+    u64::from(u32::from(*address.ip())) << 16 | u64::from(address.port())
+}
+
+fn hash_pid(pid: &Pid, hash: &mut FxHasher) {
+    hash.write(pid.id().as_bytes());
+    hash.write_u64(number_of(pid.address()));
+}
 
 /// Where two runs of one seed went apart.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -19,7 +71,7 @@ pub struct Diverged {
     pub line: String,
 }
 
-/// A running FNV-1a hash over trace lines; keeps, prints or compares them when asked to.
+/// A running hash over events; keeps, prints or compares their lines when asked to.
 pub(super) struct Trace {
     hash: u64,
     line: String,
@@ -34,7 +86,7 @@ pub(super) struct Trace {
 impl Trace {
     pub(super) fn new(print: bool) -> Self {
         Self {
-            hash: FNV_OFFSET,
+            hash: 0,
             line: String::new(),
             print,
             lines: None,
@@ -45,36 +97,52 @@ impl Trace {
         }
     }
 
-    /// Adds one event.
+    /// Adds one event at a node, or of the world itself.
     pub(super) fn note(
         &mut self,
         now: Time,
-        at: &dyn std::fmt::Display,
+        at: Option<SocketAddrV4>,
         kind: &str,
-        details: std::fmt::Arguments<'_>,
+        detail: &Detail<'_>,
     ) {
+        let mut hash = FxHasher::default();
+        hash.write_u64(self.hash);
+        hash.write_u64(now.as_nanos());
+        hash.write_u64(at.map_or(u64::MAX, number_of));
+        hash.write(kind.as_bytes());
+        detail.hash(&mut hash);
+        self.hash = hash.finish();
+        if self.print || self.lines.is_some() || self.expected.is_some() {
+            self.write(now, at, kind, detail);
+        }
+        if let Some(hashes) = &mut self.hashes {
+            hashes.push(self.hash);
+        }
+        self.events += 1;
+    }
+
+    /// Formats an event for those who read it.
+    fn write(&mut self, now: Time, at: Option<SocketAddrV4>, kind: &str, detail: &Detail<'_>) {
+        let expected = self.expected.as_ref().map(|expected| expected.get(self.events));
+        let diverges = expected.is_some_and(|expected| expected != Some(&self.hash));
+        if !self.print && self.lines.is_none() && !diverges {
+            return;
+        }
         self.line.clear();
         // Writing to a string cannot fail.
-        let _ = write!(self.line, "{now:?} {at} {kind} {details}");
-        for byte in self.line.bytes().chain([b'\n']) {
-            self.hash = (self.hash ^ u64::from(byte)).wrapping_mul(FNV_PRIME);
-        }
+        let _ = match at {
+            Some(at) => write!(self.line, "{now:?} {at} {kind} {detail}"),
+            None => write!(self.line, "{now:?} world {kind} {detail}"),
+        };
         if self.print {
             eprintln!("{}", self.line);
         }
         if let Some(lines) = &mut self.lines {
             lines.push(self.line.clone());
         }
-        if let Some(hashes) = &mut self.hashes {
-            hashes.push(self.hash);
-        }
-        if let Some(expected) = &self.expected
-            && self.diverged.is_none()
-            && expected.get(self.events) != Some(&self.hash)
-        {
+        if diverges && self.diverged.is_none() {
             self.diverged = Some((self.events, self.line.clone()));
         }
-        self.events += 1;
     }
 
     pub(super) fn hash(&self) -> u64 {
@@ -133,7 +201,7 @@ mod tests {
             trace.expect(hashes);
         }
         for name in names {
-            trace.note(Time::EPOCH, &"n", "run", format_args!("{name}"));
+            trace.note(Time::EPOCH, None, "run", &Detail::Text(format_args!("{name}")));
         }
         trace
     }

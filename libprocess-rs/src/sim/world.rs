@@ -10,12 +10,14 @@ use bytes::Bytes;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
+use super::chart::Chart;
 use super::disk::{Extent, Store};
 use super::driver::SimDriver;
 use super::programs::SpawnedProgram;
 use super::queue::LifeId;
 use super::rules::{Rule, RuleId};
-use super::state::{Life, Shared};
+use super::state::{Life, Map, Shared};
+use super::trace::Detail;
 use crate::{Node, NodeConfig, Pid, Time};
 
 /// Something that has a node's address.
@@ -123,9 +125,9 @@ impl World {
         let life = Life {
             address,
             node: node.clone(),
-            hosted: BTreeMap::new(),
-            tasks: BTreeMap::new(),
-            timers: BTreeMap::new(),
+            hosted: Map::default(),
+            tasks: Map::default(),
+            timers: Map::default(),
             store: store.clone(),
             disk_busy_until: Time::EPOCH,
             parked: None,
@@ -133,9 +135,10 @@ impl World {
         };
         let id = self.shared.with(|state| {
             let id = state.next_id();
-            state.lives.insert(id, life);
+            state.lives.insert(id, Box::new(life));
             state.current.insert(address, id);
-            state.note(&address, "start", format_args!(""));
+            state.note(&address, "start", &Detail::Nothing);
+            state.mark(address, "start");
             id
         });
         node.start(Arc::new(SimDriver { shared: self.shared.clone(), life: id, store }));
@@ -176,7 +179,7 @@ impl World {
             let jobs = life.map(|life| state.queue.take_disk_jobs(life)).unwrap_or_default();
             let done = state.rng.random_range(0..=jobs.len());
             let share = state.rng.random_range(0.0..1.0);
-            state.note(&address, "torn", format_args!("{done} of {}", jobs.len()));
+            state.note(&address, "torn", &Detail::Text(format_args!("{done} of {}", jobs.len())));
             (jobs, state.now, done, share)
         });
         let store = self.store(address);
@@ -209,7 +212,8 @@ impl World {
             let life = state.life_at(address);
             if let Some(life) = life.and_then(|life| state.lives.get_mut(&life)) {
                 life.parked.get_or_insert_default();
-                state.note(&address, "freeze", format_args!(""));
+                state.note(&address, "freeze", &Detail::Nothing);
+                state.mark(address, "freeze");
             }
         });
     }
@@ -221,7 +225,8 @@ impl World {
             let life = state.life_at(address);
             let parked = life.and_then(|life| state.lives.get_mut(&life)?.parked.take());
             if let Some(parked) = parked {
-                state.note(&address, "thaw", format_args!(""));
+                state.note(&address, "thaw", &Detail::Nothing);
+                state.mark(address, "thaw");
                 for entry in parked {
                     state.push_now(entry);
                 }
@@ -310,6 +315,23 @@ impl World {
     /// The lines kept since [`World::keep_trace`]: time, node, kind, details.
     pub fn trace(&self) -> Vec<String> {
         self.shared.with(|state| state.trace.lines().to_vec())
+    }
+
+    /// Collects messages between nodes and what happens to nodes for a chart, from now on.
+    pub fn keep_chart(&mut self) {
+        self.shared.with(|state| {
+            state.chart.get_or_insert_default();
+        });
+    }
+
+    /// What was collected since [`World::keep_chart`].
+    pub fn chart(&self) -> Chart {
+        self.shared.with(|state| state.chart.clone().unwrap_or_default())
+    }
+
+    /// The addresses of all nodes that the world ever had, sorted.
+    pub fn addresses(&self) -> Vec<SocketAddrV4> {
+        self.places.keys().copied().collect()
     }
 
     /// The processes that ended by a panic, in order.

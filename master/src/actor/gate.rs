@@ -101,11 +101,13 @@ impl Master {
                 cx.node().metrics().counter(&name).increment();
             }
         };
-        let key = (envelope.from.clone(), envelope.name.clone());
-        if let Some(waited) = self.waited.get_mut(&key) {
+        let key = || (envelope.from.clone(), envelope.name.to_string());
+        if !self.waited.is_empty()
+            && let Some(waited) = self.waited.get_mut(&key())
+        {
             *waited -= 1;
             if *waited == 0 {
-                self.waited.remove(&key);
+                self.waited.remove(&key());
             }
             self.limiters.passed(principal.as_deref());
             metric("processed");
@@ -118,7 +120,7 @@ impl Master {
                 true
             }
             Verdict::Wait(turn) => {
-                let envelope = envelope.clone();
+                let (key, envelope) = (key(), envelope.clone());
                 cx.after(turn, move |master, cx| {
                     *master.waited.entry(key).or_default() += 1;
                     cx.forward(&cx.pid().clone(), envelope);

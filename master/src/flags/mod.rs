@@ -240,6 +240,8 @@ impl Flags {
             acls: self.security.acls.clone(),
             authenticate_frameworks: self.security.authenticate_frameworks,
             authenticate_agents: self.security.authenticate_agents,
+            authenticate_http_readonly: self.security.authenticate_http_readonly,
+            authenticate_http_readwrite: self.security.authenticate_http_readwrite,
             authentication_timeout: self.security.authentication_v0_timeout,
             publish_per_framework_metrics: self.publish_per_framework_metrics,
             ..Config::default()

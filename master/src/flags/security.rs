@@ -25,6 +25,15 @@ pub struct Security {
     /// Must frameworks prove who they are?
     #[arg(long, help_heading = "Security", alias = "authenticate", default_value_t = false, action = clap::ArgAction::Set)]
     pub authenticate_frameworks: bool,
+    /// Must who reads over HTTP prove who they are?
+    #[arg(long, help_heading = "Security", default_value_t = false, action = clap::ArgAction::Set)]
+    pub authenticate_http_readonly: bool,
+    /// Must who changes something over HTTP prove who they are?
+    #[arg(long, help_heading = "Security", alias = "authenticate_http", default_value_t = false, action = clap::ArgAction::Set)]
+    pub authenticate_http_readwrite: bool,
+    /// How they do
+    #[arg(long, help_heading = "Security", default_value = "basic", value_parser = ["basic"])]
+    pub http_authenticators: String,
     /// Time that a proof may take
     #[arg(long, help_heading = "Security", default_value = "15secs", value_parser = duration::parse)]
     pub authentication_v0_timeout: Duration,

@@ -22,12 +22,20 @@ mod teardown;
 mod viewer;
 mod weights;
 
-use libprocess::{Help, Routes};
+use std::sync::Arc;
 
-use crate::Master;
+use libprocess::authentication::Basic;
+use libprocess::http::{Answer, Request};
+use libprocess::{Ctx, Help, Node, Routes};
+
+use crate::security::Credentials;
+use crate::{Config, Master};
 
 pub(crate) use redirect::escape;
 pub(crate) use render::Views;
+
+/// How an endpoint is served.
+type Serve = fn(&mut Master, Request, &mut Ctx<Master>) -> Answer;
 
 const API: Help = Help::new(
     "Operators' calls in JSON",
@@ -83,33 +91,57 @@ const TASKS: Help = Help::new(
     "`framework_id` and `task_id` select; `limit` (100), `offset` (0), `order` (`asc` or `des`).",
 );
 
+/// Who may read, where the node asks for that.
+pub(crate) const READONLY: &str = "mesos-master-readonly";
+/// Who may change something.
+pub(crate) const READWRITE: &str = "mesos-master-readwrite";
+
+/// Puts authenticators before the realms that the configuration wants guarded; the runtime's own
+/// endpoints stand in realms without a prefix.
+pub(crate) fn authenticate(node: &Node, config: &Config) {
+    let guarded = [
+        (config.authenticate_http_readonly, [READONLY, "readonly"]),
+        (config.authenticate_http_readwrite, [READWRITE, "readwrite"]),
+    ];
+    for (wanted, realms) in guarded {
+        for realm in realms.into_iter().filter(|_| wanted) {
+            let secrets = config.credentials.iter().flat_map(Credentials::pairs);
+            node.set_authenticator(realm, Some(Arc::new(Basic::new(realms[0], secrets))));
+        }
+    }
+}
+
 pub(crate) fn routes(r: &mut Routes<Master>) {
-    r.any("/flags", FLAGS, Master::http_flags)
-        .any("/flags.json", FLAGS, Master::http_flags)
-        .any("/frameworks", FRAMEWORKS, Master::http_frameworks)
-        .any("/frameworks.json", FRAMEWORKS, Master::http_frameworks)
-        .any("/health", HEALTH, Master::http_health)
-        .any("/redirect", REDIRECT, Master::http_redirect)
-        .any("/slaves", SLAVES, Master::http_slaves)
-        .any("/slaves.json", SLAVES, Master::http_slaves)
-        .any("/state", STATE, Master::http_state)
-        .any("/state.json", STATE, Master::http_state)
-        .any("/state-summary", SUMMARY, Master::http_summary)
-        .any("/state-summary.json", SUMMARY, Master::http_summary)
-        .any("/tasks", TASKS, Master::http_tasks)
-        .any("/tasks.json", TASKS, Master::http_tasks)
-        .any("/roles", ROLES, Master::http_roles)
-        .any("/roles.json", ROLES, Master::http_roles)
-        .any("/quota", QUOTA, Master::http_quota)
-        .any("/weights", WEIGHTS, Master::http_weights)
-        .any("/maintenance/schedule", SCHEDULE, Master::http_schedule)
-        .get("/maintenance/status", MAINTENANCE_STATUS, Master::http_maintenance_status)
-        .post("/machine/down", MACHINE_DOWN, Master::http_machine_down)
-        .post("/machine/up", MACHINE_UP, Master::http_machine_up)
-        .post("/teardown", TEARDOWN, Master::http_teardown)
-        .post("/reserve", RESERVE, Master::http_reserve)
-        .post("/unreserve", UNRESERVE, Master::http_unreserve)
-        .post("/create-volumes", CREATE_VOLUMES, Master::http_create_volumes)
-        .post("/api/v1", API, Master::http_api)
-        .post("/destroy-volumes", DESTROY_VOLUMES, Master::http_destroy_volumes);
+    r.any("/health", HEALTH, Master::http_health).any("/redirect", REDIRECT, Master::http_redirect);
+    let documents: [(&str, &str, Help, Serve); 7] = [
+        ("/flags", "/flags.json", FLAGS, |m, request, cx| m.http_flags(request, cx).into()),
+        ("/frameworks", "/frameworks.json", FRAMEWORKS, Master::http_frameworks),
+        ("/slaves", "/slaves.json", SLAVES, Master::http_slaves),
+        ("/state", "/state.json", STATE, Master::http_state),
+        ("/state-summary", "/state-summary.json", SUMMARY, Master::http_summary),
+        ("/tasks", "/tasks.json", TASKS, Master::http_tasks),
+        ("/roles", "/roles.json", ROLES, Master::http_roles),
+    ];
+    for (name, older, help, serve) in documents {
+        r.any(name, help, serve).realm(READONLY);
+        r.any(older, help, serve).realm(READONLY);
+    }
+    r.get("/maintenance/status", MAINTENANCE_STATUS, Master::http_maintenance_status)
+        .realm(READONLY);
+    r.any("/quota", QUOTA, Master::http_quota).realm(READWRITE);
+    r.any("/weights", WEIGHTS, Master::http_weights).realm(READWRITE);
+    r.any("/maintenance/schedule", SCHEDULE, Master::http_schedule).realm(READWRITE);
+    let changes: [(&str, Help, Serve); 8] = [
+        ("/machine/down", MACHINE_DOWN, Master::http_machine_down),
+        ("/machine/up", MACHINE_UP, Master::http_machine_up),
+        ("/teardown", TEARDOWN, Master::http_teardown),
+        ("/reserve", RESERVE, Master::http_reserve),
+        ("/unreserve", UNRESERVE, Master::http_unreserve),
+        ("/create-volumes", CREATE_VOLUMES, Master::http_create_volumes),
+        ("/destroy-volumes", DESTROY_VOLUMES, Master::http_destroy_volumes),
+        ("/api/v1", API, Master::http_api),
+    ];
+    for (name, help, serve) in changes {
+        r.post(name, help, serve).realm(READWRITE);
+    }
 }

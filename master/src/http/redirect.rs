@@ -28,6 +28,10 @@ impl Master {
         cx: &mut Ctx<Self>,
         serve: impl FnOnce(&mut Self, Request, &mut Ctx<Self>) -> Answer,
     ) -> Answer {
+        // Claims alone name nobody.
+        if request.principal.as_ref().is_some_and(|principal| principal.value.is_none()) {
+            return Response::status(403).into();
+        }
         let leads = self.state.leader.as_ref().map(|l| l.id == self.state.info.id);
         match (leads, self.state.elected, self.leader_address()) {
             (Some(true), Some(_), _) => serve(self, request, cx),

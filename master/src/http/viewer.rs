@@ -8,9 +8,9 @@ use protos::mesos;
 use crate::Config;
 use crate::security::{Action, allowed};
 
-/// The principal that a request was authenticated as. The runtime checks who asks and notes it.
-pub(super) fn principal(_: &Request) -> Option<String> {
-    None
+/// The principal that a request was authenticated as: the runtime checks who asks and notes it.
+pub(super) fn principal(request: &Request) -> Option<String> {
+    request.principal.as_ref()?.value.clone()
 }
 
 /// What somebody may see.

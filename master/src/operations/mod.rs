@@ -161,7 +161,7 @@ impl At<'_> {
 
     fn check_principal(&self, named: Option<&str>) -> Result<(), OperationError> {
         match (named, self.principal) {
-            (Some(reserved), requested) if requested.is_some_and(|p| p != reserved) => {
+            (Some(reserved), requested) if requested != Some(reserved) => {
                 let requested = requested.unwrap_or_default().to_owned();
                 Err(OperationError::ForeignPrincipal { reserved: reserved.to_owned(), requested })
             }

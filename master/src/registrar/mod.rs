@@ -79,7 +79,7 @@ pub struct Registrar {
 
 impl Process for Registrar {
     fn routes(routes: &mut Routes<Self>) {
-        routes.any("/registry", REGISTRY, Self::show);
+        routes.any("/registry", REGISTRY, Self::show).realm(crate::http::READONLY);
     }
 }
 

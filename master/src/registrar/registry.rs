@@ -44,7 +44,7 @@ pub struct Registry {
 }
 
 /// What this master is able to do.
-pub(crate) const CAPABILITIES: [&str; 2] = ["AGENT_DRAINING", "QUOTA_V2"];
+pub(crate) const CAPABILITIES: [&str; 3] = ["AGENT_UPDATE", "AGENT_DRAINING", "QUOTA_V2"];
 
 impl Registry {
     /// Another capability that masters must have.

@@ -57,6 +57,11 @@ impl Credentials {
         pairs.map(Self).ok_or(CredentialsError::Json)
     }
 
+    /// All pairs of principal and secret.
+    pub(crate) fn pairs(&self) -> impl Iterator<Item = (String, String)> {
+        self.0.iter().map(|(principal, secret)| (principal.clone(), secret.clone()))
+    }
+
     /// The secret of a principal.
     pub fn secret(&self, principal: &str) -> Option<&str> {
         self.0.get(principal).map(String::as_str)

@@ -78,6 +78,7 @@ pub(crate) fn started(
     slave.drain_started = Some(now);
     fx.note(format!("slave {id} is to be emptied"));
     fx.send(&slave.pid, &DrainSlaveMessage { config: *config });
+    state.slaves.note_draining(id);
     deactivated(state, id, fx);
 }
 

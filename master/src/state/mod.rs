@@ -14,6 +14,7 @@ use std::sync::Arc;
 use libprocess::{Pid, Time};
 use protos::ids::{FrameworkId, OfferId, SlaveId};
 use protos::mesos;
+use protos::mesos::master_info::capability::Type as Capability;
 use protos::resources::Resources;
 
 use crate::Config;
@@ -57,7 +58,7 @@ impl State {
     /// A fresh master with a random id.
     pub(crate) fn new(config: Config, id: &str, pid: Pid, now: Time) -> Self {
         let info = master_info(&config, id, &pid);
-        let leader = Some(info.clone());
+        let leader = (!config.contends).then(|| info.clone());
         Self {
             frameworks: Frameworks::new(id, config.max_completed_frameworks),
             slaves: Slaves::new(id),
@@ -135,6 +136,10 @@ fn master_info(config: &Config, id: &str, pid: &Pid) -> mesos::MasterInfo {
             ip: Some(ip.to_string()),
             port: i32::from(pid.address().port()),
         }),
+        domain: config.domain.clone(),
+        capabilities: [Capability::AgentUpdate, Capability::AgentDraining, Capability::QuotaV2]
+            .map(|of| mesos::master_info::Capability { r#type: Some(of.into()) })
+            .into(),
         ..Default::default()
     }
 }

@@ -89,6 +89,8 @@ pub(crate) struct Slaves {
     unreachable: BTreeMap<SlaveId, Time>,
     /// Silent ones that wait for their turn to be marked unreachable.
     doomed: BTreeSet<SlaveId>,
+    /// Registered ones that were to be emptied when this was noted.
+    draining: BTreeSet<SlaveId>,
     /// Draining and deactivation of slaves that are not here, as the registry has it.
     plans: BTreeMap<SlaveId, (Option<mesos::DrainInfo>, bool)>,
     /// Marked gone by an operator: they never come back.
@@ -111,6 +113,7 @@ impl Slaves {
             changing: BTreeSet::new(),
             unreachable: BTreeMap::new(),
             doomed: BTreeSet::new(),
+            draining: BTreeSet::new(),
             plans: BTreeMap::new(),
             gone: BTreeMap::new(),
             recovered: BTreeMap::new(),
@@ -131,6 +134,9 @@ impl Slaves {
         if let Some((drain, deactivated)) = self.plans.remove(&slave.id) {
             (slave.drain, slave.deactivated) = (drain, deactivated);
             slave.active &= !deactivated;
+        }
+        if slave.drain.is_some() {
+            self.draining.insert(slave.id.clone());
         }
         self.unreachable.remove(&slave.id);
         self.recovered.remove(&slave.id);
@@ -190,6 +196,7 @@ impl Slaves {
     fn take(&mut self, id: &SlaveId) -> Option<Slave> {
         let slave = self.registered.remove(id)?;
         self.doomed.remove(id);
+        self.draining.remove(id);
         if self.by_pid.get(&slave.pid) == Some(id) {
             self.by_pid.remove(&slave.pid);
         }
@@ -253,13 +260,18 @@ impl Slaves {
         self.doomed.remove(id)
     }
 
+    /// A registered slave is to be emptied.
+    pub(crate) fn note_draining(&mut self, id: &SlaveId) {
+        self.draining.insert(id.clone());
+    }
+
     /// Slaves that are to be emptied.
     pub(crate) fn draining(&self) -> Vec<SlaveId> {
-        let draining = |slave: &&Slave| {
-            let info = slave.drain.as_ref();
+        let draining = |id: &&SlaveId| {
+            let info = self.get(id).and_then(|slave| slave.drain.as_ref());
             info.is_some_and(|info| info.state() == mesos::DrainState::Draining)
         };
-        self.iter().filter(draining).map(|slave| slave.id.clone()).collect()
+        self.draining.iter().filter(draining).cloned().collect()
     }
 
     /// How many slaves the registry held when this master was elected.

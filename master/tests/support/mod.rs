@@ -36,7 +36,7 @@ impl Process for Peer {
     fn routes(routes: &mut Routes<Self>) {
         routes.on(Self::ping).otherwise(|peer, envelope, _| {
             *peer.sender.lock().unwrap() = envelope.from;
-            peer.inbox.lock().unwrap().push((envelope.name, envelope.body));
+            peer.inbox.lock().unwrap().push((envelope.name.into(), envelope.body));
         });
     }
 }
@@ -85,6 +85,8 @@ pub(crate) struct Setup {
     pub(crate) world: World,
     pub(crate) master: Handle<master::Master>,
     pub(crate) node: Node,
+    /// Sent with each request.
+    pub(crate) authorization: Option<String>,
 }
 
 impl Setup {
@@ -94,7 +96,7 @@ impl Setup {
         let master = master::start(&node, config).unwrap();
         // The registry is recovered.
         world.run_for(Duration::from_millis(10));
-        Self { world, master, node }
+        Self { world, master, node, authorization: None }
     }
 
     pub(crate) fn peer(&mut self, pid: &str) -> Remote {
@@ -179,6 +181,9 @@ impl Setup {
         let mut request = Request::new(method, target).unwrap();
         request.body = body.to_owned().into();
         request.headers.insert("content-type".into(), "application/json".into());
+        if let Some(header) = &self.authorization {
+            request.headers.insert("authorization".into(), header.clone());
+        }
         let mut future = Box::pin(self.node.http(request));
         let mut answered = None;
         let done = self.world.run_until(30 * SECOND, |_| {

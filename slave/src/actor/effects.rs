@@ -49,7 +49,7 @@ impl Slave {
 
     pub(super) fn carry_out(&mut self, effect: Effect, cx: &mut Ctx<Self>) {
         match effect {
-            Effect::Send { to, name, body } => cx.send_raw(&to, name, body),
+            Effect::Send { to, name, body } => cx.send_raw(&to, name.into(), body),
             Effect::Link(pid) => cx.link(&pid),
             Effect::Write(path, bytes) => {
                 let (done, written_one) = oneshot::channel::<()>();
