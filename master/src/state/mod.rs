@@ -140,6 +140,5 @@ fn master_info(config: &Config, id: &str, pid: &Pid) -> mesos::MasterInfo {
         capabilities: [Capability::AgentUpdate, Capability::AgentDraining, Capability::QuotaV2]
             .map(|of| mesos::master_info::Capability { r#type: Some(of.into()) })
             .into(),
-        ..Default::default()
     }
 }
