@@ -1,29 +1,48 @@
 //! The process `master`: takes messages, has them decided, carries the effects out.
 
+mod allocation;
+mod authentication;
 mod common;
+mod gate;
+mod leadership;
 mod newer;
 mod older;
+mod plans;
+mod registry;
+mod seats;
 mod shell;
+mod whitelist;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use allocator::{Allocation, Allocator, HierarchicalAllocator};
+use allocator::Allocator;
 use libprocess::{Ctx, Handle, Node, Pid, Process, Routes, SpawnError};
 use protos::ids::{FrameworkId, SlaveId};
 use protos::mesos::internal::*;
 
 use crate::observer::SlaveObserver;
 use crate::registrar::Registrar;
-use crate::state::State;
+use crate::state::{Limiters, State};
 use crate::{Config, calls, http, metrics, slaves};
 
 /// The master's actor.
 pub struct Master {
     pub(crate) state: State,
-    allocator: Arc<dyn Allocator>,
+    pub(crate) allocator: Arc<dyn Allocator>,
+    pub(crate) views: http::Views,
     registrar: Handle<Registrar>,
     observers: BTreeMap<SlaveId, Handle<SlaveObserver>>,
+    /// The whitelist as it was read last.
+    whitelist: Option<BTreeSet<String>>,
+    /// Attempts to authenticate that are under way, by client.
+    authentications: BTreeMap<Pid, authentication::Authentication>,
+    attempts: u64,
+    limiters: Limiters,
+    /// Messages whose turn has come, by sender and name: they come once more.
+    waited: BTreeMap<(Pid, String), u32>,
+    /// Metrics of frameworks.
+    seats: BTreeMap<FrameworkId, seats::Seat>,
 }
 
 /// Starts a master, its allocator and its registrar on a node.
@@ -31,23 +50,26 @@ pub struct Master {
 /// # Errors
 /// When the node has a process `master` or `allocator` already.
 pub fn start(node: &Node, config: Config) -> Result<Handle<Master>, SpawnError> {
-    let sink: Arc<std::sync::OnceLock<Handle<Master>>> = Arc::default();
-    let offers = sink.clone();
-    let allocation = allocator::actor::Config {
-        allocation_interval: config.allocation_interval,
-        weights: config.weights.clone(),
-        ..Default::default()
-    };
-    let callback = Arc::new(move |framework: FrameworkId, allocation: Allocation| {
-        if let Some(master) = offers.get() {
-            master.tell(move |master, cx| master.offer(&framework, allocation, cx));
-        }
-    });
-    let allocator = HierarchicalAllocator::start(node, allocation, callback)?;
-    let registrar = node.spawn_numbered("registrar", Registrar::default());
+    let sink = allocation::Sink::default();
+    let allocator = allocation::start(node, &config, &sink)?;
+    http::authenticate(node, &config);
+    let registrar = node.spawn_numbered("registrar", Registrar::new(config.registrar.clone()));
+    let limiters = config.rate_limits.as_ref().map(Limiters::new).unwrap_or_default();
     let id = node_id(node);
     let state = State::new(config, &id, node.pid("master"), node.now());
-    let master = Master { state, allocator, registrar, observers: BTreeMap::new() };
+    let master = Master {
+        state,
+        allocator,
+        views: http::Views::default(),
+        registrar,
+        observers: BTreeMap::new(),
+        whitelist: None,
+        authentications: BTreeMap::new(),
+        attempts: 0,
+        limiters,
+        waited: BTreeMap::new(),
+        seats: BTreeMap::new(),
+    };
     let handle = node.spawn("master", master)?;
     sink.get_or_init(|| handle.clone());
     Ok(handle)
@@ -60,37 +82,41 @@ fn node_id(node: &Node) -> String {
 
 impl Process for Master {
     fn routes(r: &mut Routes<Self>) {
-        r.on(Self::register_slave)
-            .on(Self::reregister_slave)
-            .on(Self::unregister_slave)
-            .on(Self::update_slave)
-            .on(Self::status_update)
-            .on(Self::exited_executor)
-            .on(Self::executor_message)
-            .on(Self::operation_update)
-            .on(Self::call)
-            .on(Self::register_framework)
-            .on(Self::reregister_framework)
-            .on(Self::unregister_framework)
-            .on(Self::deactivate_framework)
-            .on(Self::launch_tasks)
-            .on(Self::revive_offers)
-            .on(Self::resource_request)
-            .on(Self::reconcile_tasks)
-            .on(Self::kill_task)
-            .on(Self::acknowledge_update)
-            .on(Self::framework_message)
-            .on(Self::submit_scheduler)
-            .on(Self::authenticate);
+        gate::on(r, Self::register_slave);
+        gate::on(r, Self::reregister_slave);
+        gate::on(r, Self::unregister_slave);
+        gate::on(r, Self::update_slave);
+        gate::on(r, Self::status_update);
+        gate::on(r, Self::exited_executor);
+        gate::on(r, Self::executor_message);
+        gate::on(r, Self::operation_update);
+        gate::on(r, Self::call);
+        gate::on(r, Self::register_framework);
+        gate::on(r, Self::reregister_framework);
+        gate::on(r, Self::unregister_framework);
+        gate::on(r, Self::deactivate_framework);
+        gate::on(r, Self::launch_tasks);
+        gate::on(r, Self::revive_offers);
+        gate::on(r, Self::resource_request);
+        gate::on(r, Self::reconcile_tasks);
+        gate::on(r, Self::kill_task);
+        gate::on(r, Self::acknowledge_update);
+        gate::on(r, Self::framework_message);
+        gate::on(r, Self::submit_scheduler);
+        gate::on(r, Self::authenticate);
         http::routes(r);
     }
 
     fn initialize(&mut self, cx: &mut Ctx<Self>) {
         metrics::register(cx);
         slog::info!(cx.log(), "master started"; "id" => &self.state.info.id);
+        if !self.state.config.contends {
+            self.recover(cx);
+        }
     }
 
     fn exited(&mut self, pid: &Pid, cx: &mut Ctx<Self>) {
+        self.forget_authentication(pid);
         let now = cx.now();
         self.decide(cx, |state, fx| {
             slaves::lost::exited(state, pid, now, fx);
@@ -135,7 +161,7 @@ impl Master {
 
     fn operation_update(&mut self, m: UpdateOperationStatusMessage, cx: &mut Ctx<Self>) {
         let from = cx.from().clone();
-        self.decide(cx, |state, fx| slaves::update::operation_update(state, &from, &m, fx));
+        self.decide(cx, |state, fx| calls::operation_status::update(state, &from, &m, fx));
     }
 
     /// An observer missed too many pongs of a slave.

@@ -67,6 +67,14 @@ impl Books {
                     *held = held.minus(resources);
                 }
             }
+            AllocatorCall::Convert { framework, slave, total, before, after } => {
+                self.total.insert(slave.clone(), total.clone());
+                if let Some(framework) = framework {
+                    let held = self.held.entry((slave.clone(), framework.clone())).or_default();
+                    assert!(held.contains(before), "{before} of {held} change");
+                    *held = held.minus(before).plus(after);
+                }
+            }
             _ => {}
         }
     }
@@ -91,12 +99,19 @@ impl Life {
     fn decide(&mut self, run: impl FnOnce(&mut State, &mut Effects)) {
         let mut fx = Effects::default();
         run(&mut self.state, &mut fx);
+        let mut stale = Vec::new();
         for effect in fx.0 {
             match effect {
                 Effect::Allocator(call) => self.books.note(&call),
                 Effect::Registry { then, .. } => self.waiting.push(then),
+                Effect::Resync(slave) => stale.push(slave),
                 _ => {}
             }
+        }
+        for id in stale {
+            let Some(slave) = self.state.slaves.get(&id) else { continue };
+            let (spec, total, used) = (slave.spec(), slave.total.clone(), self.state.held_on(&id));
+            self.books.note(&AllocatorCall::AddSlave { id, spec, total, used });
         }
     }
 
@@ -143,24 +158,27 @@ impl Life {
         let from = pid(&format!("scheduler(1)@10.0.2.{number}:1"));
         let mut info = framework_info();
         info.checkpoint = Some(number == 0);
+        info.role = Some("web".into());
         info.id = match self.dice.roll(2) {
             0 => None,
             _ => self.a_framework().map(|id| id.wire()),
         };
         let (force, suppressed) = (self.dice.roll(2) == 0, Default::default());
-        let (call, now) = (Subscribe { info, force, suppressed }, self.now);
+        let (call, now) = (Subscribe { info, force, suppressed, constraints: None }, self.now);
         self.decide(|state, fx| calls::subscribe::subscribe(state, &from, call, now, fx));
     }
 
     /// What an allocator does: gives something free to a framework.
     fn allocate(&mut self) -> Option<()> {
         let (slave, framework) = (self.a_slave()?, self.a_framework()?);
-        let part = resources("cpus:2;mem:128").allocated_to("*");
+        let free = self.books.free(&slave);
+        let mut part = resources("cpus:2;mem:128").plus(&free.reserved_to("web"));
+        part = part.allocated_to("web");
         if !self.books.free(&slave).contains(&part.unallocated()) {
             return None;
         }
         *self.books.held.entry((slave.clone(), framework.clone())).or_default() += &part;
-        let allocation = [("*".to_owned(), [(slave, part)].into())].into();
+        let allocation = [("web".to_owned(), [(slave, part)].into())].into();
         self.decide(|state, fx| calls::offers::offer(state, &framework, allocation, fx));
         Some(())
     }
@@ -178,11 +196,39 @@ impl Life {
             0 => vec![offer.clone(), offer],
             _ => vec![offer],
         };
-        let operations = vec![launch(vec![task])];
+        let mut operations = vec![launch(vec![task])];
+        if self.dice.roll(3) == 0 {
+            operations.insert(0, self.reserve());
+        }
         let refuse_for = Some(Duration::from_secs(5));
         let (call, now) = (Accept { framework, offers, operations, refuse_for }, self.now);
         self.decide(|state, fx| calls::accept::accept(state, call, now, fx));
         Some(())
+    }
+
+    /// A reservation, or the end of one.
+    fn reserve(&mut self) -> mesos::offer::Operation {
+        use mesos::offer::{Operation, operation};
+        use mesos::resource::{ReservationInfo, reservation_info::Type as Kind};
+        let info = ReservationInfo {
+            r#type: Some(Kind::Dynamic.into()),
+            role: Some("web".into()),
+            ..Default::default()
+        };
+        let part = ["cpus:1", "mem:64"][self.dice.roll(2)];
+        let resources = resources(part).push_reservation(&info).to_wire();
+        match self.dice.roll(2) {
+            0 => Operation {
+                r#type: Some(operation::Type::Reserve.into()),
+                reserve: Some(operation::Reserve { resources, source: vec![] }),
+                ..Default::default()
+            },
+            _ => Operation {
+                r#type: Some(operation::Type::Unreserve.into()),
+                unreserve: Some(operation::Unreserve { resources }),
+                ..Default::default()
+            },
+        }
     }
 
     fn update(&mut self) -> Option<()> {
@@ -286,7 +332,10 @@ impl Life {
                 slaves::reregister::updated(state, &from, *message, now, fx);
             }
             AfterRegistry::Unreachable(id) => slaves::lost::unreachable(state, &id, now, fx),
-            AfterRegistry::Removed(id, _) => slaves::lost::removed(state, &id, now, fx),
+            AfterRegistry::Removed(id, _) => slaves::lost::removed(state, &id, false, now, fx),
+            AfterRegistry::Gone(id) => slaves::gone::gone(state, &id, now, fx),
+            AfterRegistry::Drained(id) => slaves::drain::drained(state, &id, fx),
+            AfterRegistry::Pruned(ids) => state.slaves.prune(&ids),
         });
     }
 

@@ -1,14 +1,16 @@
 //! What a decision wants done: data that the actor carries out and tests compare.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use allocator::{FrameworkSpec, SlaveSpec};
+use allocator::{FrameworkSpec, InverseStatus, SlaveSpec};
 use bytes::Bytes;
 use libprocess::Pid;
 use prost::{Message, Name};
 use protos::ids::{FrameworkId, OfferId, SlaveId};
 use protos::mesos::internal::{RegisterSlaveMessage, ReregisterSlaveMessage};
+use protos::mesos::{self, Unavailability};
 use protos::resources::Resources;
 
 use crate::registrar::Operation;
@@ -35,6 +37,10 @@ pub enum Effect {
     Observe(SlaveId, Pid),
     /// Tells the slave's observer whether the slave is connected.
     ObserverConnected(SlaveId, bool),
+    /// The master cannot go on; why.
+    GiveUp(String),
+    /// Frameworks came or went: metrics follow.
+    SettleFrameworks,
     /// Stops pinging a slave.
     Unobserve(SlaveId),
     /// Changes the registry; the master goes on with `then` once that is durable.
@@ -52,7 +58,11 @@ pub enum Effect {
         reason: String,
     },
     /// Counts an event under a metric's name.
-    Count(&'static str),
+    Count(Cow<'static, str>),
+    /// Counts an event of a framework, under the name that follows the framework's own.
+    CountOf(FrameworkId, Cow<'static, str>),
+    /// The allocator starts over with a slave: once all else is done it is told who holds what.
+    Resync(SlaveId),
 }
 
 /// What the master is reminded of.
@@ -64,6 +74,12 @@ pub enum Reminder {
     SlaveReregister(SlaveId, u64),
     /// An offer lay unanswered for too long.
     OfferTimeout(OfferId),
+    /// A silent slave's turn to be marked unreachable has come.
+    SlaveDoomed(SlaveId),
+    /// The time that an earlier master's slaves had to come back is over.
+    SlavesRecovered,
+    /// It is time to forget slaves that have been unreachable or gone for long.
+    RegistryGc,
 }
 
 /// What waits for a registry change.
@@ -77,6 +93,12 @@ pub enum AfterRegistry {
     Updated(Pid, Box<ReregisterSlaveMessage>),
     /// The slave is on the list of unreachable ones.
     Unreachable(SlaveId),
+    /// The slave is on the list of those that never come back.
+    Gone(SlaveId),
+    /// The slave that was to be emptied is known to be empty.
+    Drained(SlaveId),
+    /// These slaves are on no list any more.
+    Pruned(Vec<SlaveId>),
     /// The slave is off the list; with the registration that replaces it, if that was why.
     Removed(SlaveId, Option<(Pid, Box<RegisterSlaveMessage>)>),
 }
@@ -111,6 +133,23 @@ pub enum AllocatorCall {
         resources: Resources,
         refuse_for: Option<Duration>,
     },
+    /// An operation turned `before` into `after`, both allocated: what the framework holds of the
+    /// slave, or what is free when there is no framework. The slave's total is another now.
+    Convert {
+        framework: Option<FrameworkId>,
+        slave: SlaveId,
+        total: Resources,
+        before: Resources,
+        after: Resources,
+    },
+    Unavailability(SlaveId, Option<Unavailability>),
+    InverseAnswer {
+        slave: SlaveId,
+        framework: FrameworkId,
+        status: Option<InverseStatus>,
+        refuse_for: Option<Duration>,
+    },
+    Request(FrameworkId, Vec<(Option<SlaveId>, Resources)>),
     Suppress(FrameworkId, BTreeSet<String>),
     Revive(FrameworkId, BTreeSet<String>),
 }
@@ -157,8 +196,25 @@ impl Effects {
     }
 
     /// Counts an event.
-    pub fn count(&mut self, metric: &'static str) {
-        self.0.push(Effect::Count(metric));
+    pub fn count(&mut self, metric: impl Into<Cow<'static, str>>) {
+        self.0.push(Effect::Count(metric.into()));
+    }
+
+    /// Counts an event of a framework.
+    pub fn count_of(&mut self, id: &FrameworkId, what: impl Into<Cow<'static, str>>) {
+        self.0.push(Effect::CountOf(id.clone(), what.into()));
+    }
+
+    /// Counts a task that has ended, or that has never begun.
+    pub fn count_end(&mut self, framework: &FrameworkId, status: &mesos::TaskStatus) {
+        let state = status.state().as_str_name().to_lowercase();
+        self.count(format!("master/{}", state.replacen("task_", "tasks_", 1)));
+        let source = status.source().as_str_name().to_lowercase();
+        let reason = status.reason.map(|_| status.reason().as_str_name().to_lowercase());
+        if let Some(reason) = reason {
+            self.count(format!("master/{state}/{source}/{reason}"));
+        }
+        self.count_of(framework, format!("tasks/terminal/{state}"));
     }
 
     /// Adds any other effect.

@@ -12,10 +12,11 @@
 //! - `state`: frameworks, slaves, offers, tasks: parts with invariants of their own
 //! - `calls`: what frameworks ask for, one call a file
 //! - `slaves`: slaves' life
-//! - `validation`: what is accepted from others
+//! - `validation`: what is accepted from others; `operations`: what becomes of resources
 //! - [`effects`]: decisions as data
 //! - [`registrar`], [`observer`]: actors of their own
 //! - `http`: operators' endpoints
+//! - [`security`]: authentication and authorisation
 //! - [`flags`], [`Config`]: how a master is told what to do
 //!
 //! # Example
@@ -37,8 +38,10 @@ pub mod flags;
 mod http;
 mod metrics;
 pub mod observer;
+mod operations;
 pub mod registrar;
 mod run;
+pub mod security;
 mod slaves;
 mod state;
 #[cfg(test)]
@@ -46,5 +49,5 @@ mod testing;
 mod validation;
 
 pub use actor::{Master, start};
-pub use config::{Config, VERSION};
+pub use config::{Config, Fatal, RateLimit, RateLimits, VERSION, Whitelist};
 pub use run::{node_config, run};

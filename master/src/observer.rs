@@ -19,6 +19,8 @@ pub struct SlaveObserver {
     connected: bool,
     ponged: bool,
     missed: u32,
+    /// The master was told that the slave is silent; a pong takes that back.
+    called_silent: bool,
 }
 
 impl Process for SlaveObserver {
@@ -40,8 +42,17 @@ impl SlaveObserver {
         timeout: Duration,
         max_timeouts: u32,
     ) -> Self {
-        let (connected, ponged) = (true, false);
-        Self { slave, pid, master, timeout, max_timeouts, connected, ponged, missed: 0 }
+        Self {
+            slave,
+            pid,
+            master,
+            timeout,
+            max_timeouts,
+            connected: true,
+            ponged: false,
+            missed: 0,
+            called_silent: false,
+        }
     }
 
     /// The slave is connected or not, and may have moved.
@@ -58,6 +69,10 @@ impl SlaveObserver {
     fn pong(&mut self, _: PongSlaveMessage, _: &mut Ctx<Self>) {
         self.ponged = true;
         self.missed = 0;
+        if std::mem::take(&mut self.called_silent) {
+            let slave = self.slave.clone();
+            self.master.tell(move |master, cx| master.slave_spoke(&slave, cx));
+        }
     }
 
     fn waited(&mut self, cx: &mut Ctx<Self>) {
@@ -66,6 +81,7 @@ impl SlaveObserver {
         }
         if self.missed >= self.max_timeouts {
             self.missed = 0;
+            self.called_silent = true;
             let slave = self.slave.clone();
             self.master.tell(move |master, cx| master.slave_silent(&slave, cx));
         }

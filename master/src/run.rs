@@ -1,13 +1,17 @@
 //! What the binary does: reads flags, starts a node with a master on it, waits for a signal.
 
 use std::process::ExitCode;
+use std::sync::{Arc, Mutex, PoisonError};
 
+use coordination::state::FileStorage;
+use futures::channel::oneshot;
+use futures::future::{Either, select};
 use libprocess::flags::{Loader, process_environment};
 use libprocess::{Node, NodeConfig, real};
 use protos::duration;
 
 use crate::flags::Flags;
-use crate::{Config, VERSION};
+use crate::{Config, Fatal, VERSION};
 
 /// Runs a master until SIGINT or SIGTERM; the arguments are those after the program's name.
 pub fn run(args: impl IntoIterator<Item = String>) -> ExitCode {
@@ -32,24 +36,53 @@ pub fn run(args: impl IntoIterator<Item = String>) -> ExitCode {
     for warning in &loaded.warnings {
         slog::warn!(log, "{}", warning);
     }
+    let credentials = match flags.credentials() {
+        Ok(credentials) => credentials,
+        Err(error) => return fail(&error),
+    };
     real::run(async {
-        let config = flags.config(hostname(&flags), loaded.effective);
+        let mut config = flags.config(hostname(&flags), loaded.effective);
+        config.credentials = credentials;
+        let (ended, failure) = fatal();
+        config.fatal = ended;
         let node = NodeConfig { verbosity: guard.verbosity(), ..node_config(log.clone()) };
         match start(&flags, config, node).await {
             Ok(node) => {
                 slog::info!(log, "master is listening"; "pid" => %node.pid("master"));
-                let signal = real::stop_signal().await;
-                slog::info!(log, "master stops"; "signal" => signal);
-                ExitCode::SUCCESS
+                match select(Box::pin(real::stop_signal()), failure).await {
+                    Either::Left((signal, _)) => {
+                        slog::info!(log, "master stops"; "signal" => signal);
+                        ExitCode::SUCCESS
+                    }
+                    Either::Right((why, _)) => {
+                        eprintln!("mesos-master: {}", why.unwrap_or_default());
+                        ExitCode::FAILURE
+                    }
+                }
             }
             Err(error) => fail(&*error),
         }
     })
 }
 
+/// What a master calls that cannot go on, and what then learns why.
+fn fatal() -> (Fatal, oneshot::Receiver<String>) {
+    let (sender, receiver) = oneshot::channel();
+    let sender = Mutex::new(Some(sender));
+    let ended = move |why: &str| {
+        // Half-changed it cannot be, so poison does not matter.
+        let sender = sender.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(sender) = sender {
+            // Nobody listens any more when the program ends anyway.
+            let _ = sender.send(why.to_owned());
+        }
+    };
+    (Fatal(Arc::new(ended)), receiver)
+}
+
 async fn start(
     flags: &Flags,
-    config: Config,
+    mut config: Config,
     node: NodeConfig,
 ) -> Result<Node, Box<dyn std::error::Error>> {
     let node = real::Config {
@@ -61,6 +94,11 @@ async fn start(
         ..real::Config::default()
     };
     let node = real::start(node.from_env(real::environment_but_bind)?).await?;
+    if flags.registry == "file" {
+        let work_dir = flags.work_dir.as_ref().ok_or("--registry=file needs --work_dir")?;
+        let file = work_dir.join("registry");
+        config.registrar.storage = Arc::new(FileStorage::start(&node, "registry-file", file)?);
+    }
     crate::start(&node, config)?;
     Ok(node)
 }

@@ -14,6 +14,7 @@
 //! - [`attributes`], [`duration`], [`size`]: texts of flags and documents
 //! - [`required`]: refuses messages whose required fields are absent
 //! - [`json`]: protobuf to JSON and back; [`documents`]: shapes that endpoints share
+//! - [`cram_md5`]: what proves who somebody is
 //! - [`task_state`], [`status`]: rules and builders for task states and statuses
 //!
 //! # Example
@@ -33,6 +34,7 @@ mod generated {
 pub use generated::{appc, docker, mesos};
 
 pub mod attributes;
+pub mod cram_md5;
 pub mod documents;
 pub mod duration;
 pub mod ids;

@@ -102,7 +102,7 @@ impl Ensemble {
         let (from, body) = (self.replica.pid().clone(), bytes::Bytes::from(body));
         for to in self.config.network.members().into_iter().filter(|to| *to != from) {
             let (from, name, body) = (from.clone(), name.clone(), body.clone());
-            self.node.post(libprocess::Envelope { from, to, name, body });
+            self.node.post(libprocess::Envelope { from, to, name: name.into(), body });
         }
     }
 

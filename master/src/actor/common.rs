@@ -1,12 +1,17 @@
 //! What both forms of frameworks' calls come down to.
 
-use allocator::{Allocation, refuse_duration};
+use std::collections::BTreeMap;
+
+use allocator::{Allocation, InverseStatus, refuse_duration};
 use libprocess::Ctx;
 use protos::ids::{ExecutorId, FrameworkId, OfferId, SlaveId, TaskId};
+use protos::mesos::Unavailability;
 use protos::mesos::offer::Operation;
+use protos::resources::Resources;
 
 use crate::Master;
 use crate::calls::{self, accept::Accept, subscribe::Subscribe};
+use crate::effects::AllocatorCall;
 
 /// What both forms come down to.
 impl Master {
@@ -111,6 +116,46 @@ impl Master {
         self.authentic(id, cx, |state, fx| {
             calls::message::to_executor(state, id, slave, executor, data, fx);
         });
+    }
+
+    pub(super) fn request(
+        &mut self,
+        id: &FrameworkId,
+        requests: Vec<protos::mesos::Request>,
+        cx: &mut Ctx<Self>,
+    ) {
+        self.authentic(id, cx, |_, fx| {
+            let wanted = requests.into_iter().map(|request| {
+                // A hint that cannot be read is none.
+                let resources = Resources::from_wire(&request.resources).unwrap_or_default();
+                (request.slave_id.map(SlaveId::from), resources)
+            });
+            fx.allocator(AllocatorCall::Request(id.clone(), wanted.collect()));
+        });
+    }
+
+    pub(super) fn answer_inverse(
+        &mut self,
+        id: &FrameworkId,
+        offers: Vec<protos::mesos::OfferId>,
+        status: InverseStatus,
+        refuse_seconds: Option<f64>,
+        cx: &mut Ctx<Self>,
+    ) {
+        let offers: Vec<_> = offers.into_iter().map(OfferId::from).collect();
+        let refuse_for = refuse_duration(refuse_seconds);
+        self.authentic(id, cx, |state, fx| {
+            calls::inverse::answer(state, id, &offers, status, refuse_for, fx);
+        });
+    }
+
+    pub(crate) fn ask_to_leave(
+        &mut self,
+        id: &FrameworkId,
+        slaves: BTreeMap<SlaveId, Unavailability>,
+        cx: &mut Ctx<Self>,
+    ) {
+        self.decide(cx, |state, fx| calls::inverse::offer(state, id, slaves, fx));
     }
 
     pub(crate) fn offer(&mut self, id: &FrameworkId, allocation: Allocation, cx: &mut Ctx<Self>) {

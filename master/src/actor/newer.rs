@@ -1,5 +1,6 @@
 //! Frameworks' newer form: one message with a call in it.
 
+use allocator::InverseStatus;
 use libprocess::Ctx;
 use protos::ids::{ExecutorId, FrameworkId, SlaveId, TaskId};
 use protos::mesos::internal::FrameworkErrorMessage;
@@ -7,13 +8,14 @@ use protos::mesos::scheduler;
 
 use super::shell::refused;
 use crate::Master;
-use crate::calls::{self, subscribe::Subscribe};
+use crate::calls::{self, subscribe::Subscribe, update::Update};
 
 /// Frameworks, newer form: one message with a call in it.
 impl Master {
     pub(super) fn call(&mut self, mut call: scheduler::Call, cx: &mut Ctx<Self>) {
         use scheduler::call::Type;
         let kind = call.r#type();
+        self.count_kind(kind, cx);
         if kind == Type::Subscribe {
             return self.subscribe_call(call, cx);
         }
@@ -46,6 +48,32 @@ impl Master {
         }
     }
 
+    /// Calls count as the older messages that they stand for.
+    fn count_kind(&mut self, kind: scheduler::call::Type, cx: &mut Ctx<Self>) {
+        use scheduler::call::Type;
+        let older = match kind {
+            Type::Subscribe => "register_framework",
+            Type::Teardown => "unregister_framework",
+            Type::Accept => "launch_tasks",
+            Type::Decline => "decline_offers",
+            Type::Revive => "revive_offers",
+            Type::Suppress => "suppress_offers",
+            Type::Kill => "kill_task",
+            Type::Acknowledge => "status_update_acknowledgement",
+            Type::AcknowledgeOperationStatus => "operation_status_update_acknowledgement",
+            Type::Reconcile => "reconcile_tasks",
+            Type::ReconcileOperations => "reconcile_operations",
+            Type::Message => "framework_to_executor",
+            Type::Request => "resource_request",
+            _ => "",
+        };
+        if !older.is_empty() {
+            cx.node().metrics().counter(&format!("master/messages_{older}")).increment();
+        }
+        let from = cx.from().clone();
+        self.count_call(&from, &kind.as_str_name().to_lowercase(), cx);
+    }
+
     fn subscribe_call(&mut self, call: scheduler::Call, cx: &mut Ctx<Self>) {
         let Some(subscribe) = call.subscribe else {
             return refused(cx, "call SUBSCRIBE is empty".to_owned());
@@ -59,7 +87,8 @@ impl Master {
         }
         let suppressed = subscribe.suppressed_roles.into_iter().collect();
         let force = subscribe.force.unwrap_or_default();
-        self.subscribe(Subscribe { info, force, suppressed }, cx);
+        let constraints = subscribe.offer_constraints;
+        self.subscribe(Subscribe { info, force, suppressed, constraints }, cx);
     }
 
     fn task_call(&mut self, id: &FrameworkId, call: TaskCall, cx: &mut Ctx<Self>) {
@@ -86,7 +115,27 @@ impl Master {
             TaskCall::Message(m) => {
                 self.send_message(id, &m.slave_id.into(), &m.executor_id.into(), m.data, cx);
             }
-            TaskCall::Request => self.authentic(id, cx, |_, _| {}),
+            TaskCall::AcknowledgeOperation(m) => self.authentic(id, cx, |state, fx| {
+                calls::operation_status::acknowledge(state, id, &m, fx);
+            }),
+            TaskCall::ReconcileOperations(m) => self.authentic(id, cx, |state, fx| {
+                calls::operation_status::reconcile(state, id, &m.operations, fx);
+            }),
+            TaskCall::Request(m) => self.request(id, m.requests, cx),
+            TaskCall::Update(m) => {
+                let suppressed = m.suppressed_roles.into_iter().collect();
+                let (info, constraints) = (m.framework_info, m.offer_constraints);
+                let update = Update { info, suppressed, constraints };
+                self.authentic(id, cx, |state, fx| calls::update::update(state, id, update, fx));
+            }
+            TaskCall::AcceptInverse(m) => {
+                let refuse = m.filters.and_then(|filters| filters.refuse_seconds);
+                self.answer_inverse(id, m.inverse_offer_ids, InverseStatus::Accepted, refuse, cx);
+            }
+            TaskCall::DeclineInverse(m) => {
+                let refuse = m.filters.and_then(|filters| filters.refuse_seconds);
+                self.answer_inverse(id, m.inverse_offer_ids, InverseStatus::Declined, refuse, cx);
+            }
             TaskCall::Other(name) => {
                 self.authentic(id, cx, |state, fx| {
                     let message = format!("call {name} is empty or not supported by this master");
@@ -107,8 +156,12 @@ enum TaskCall {
     Acknowledge(scheduler::call::Acknowledge),
     Reconcile(scheduler::call::Reconcile),
     Message(scheduler::call::Message),
-    /// Requests are hints that the default allocator does not take.
-    Request,
+    AcknowledgeOperation(scheduler::call::AcknowledgeOperationStatus),
+    ReconcileOperations(scheduler::call::ReconcileOperations),
+    Request(scheduler::call::Request),
+    Update(Box<scheduler::call::UpdateFramework>),
+    AcceptInverse(scheduler::call::AcceptInverseOffers),
+    DeclineInverse(scheduler::call::DeclineInverseOffers),
     Other(&'static str),
 }
 
@@ -120,7 +173,14 @@ fn call_of_task(kind: scheduler::call::Type, call: scheduler::Call) -> TaskCall 
         Type::Acknowledge => call.acknowledge.map(TaskCall::Acknowledge),
         Type::Reconcile => call.reconcile.map(TaskCall::Reconcile),
         Type::Message => call.message.map(TaskCall::Message),
-        Type::Request => Some(TaskCall::Request),
+        Type::AcknowledgeOperationStatus => {
+            call.acknowledge_operation_status.map(TaskCall::AcknowledgeOperation)
+        }
+        Type::ReconcileOperations => call.reconcile_operations.map(TaskCall::ReconcileOperations),
+        Type::Request => call.request.map(TaskCall::Request),
+        Type::UpdateFramework => call.update_framework.map(|call| TaskCall::Update(Box::new(call))),
+        Type::AcceptInverseOffers => call.accept_inverse_offers.map(TaskCall::AcceptInverse),
+        Type::DeclineInverseOffers => call.decline_inverse_offers.map(TaskCall::DeclineInverse),
         _ => None,
     };
     found.unwrap_or(TaskCall::Other(kind.as_str_name()))

@@ -12,7 +12,10 @@ use crate::calls::{self, subscribe::Subscribe};
 impl Master {
     pub(super) fn register_framework(&mut self, m: RegisterFrameworkMessage, cx: &mut Ctx<Self>) {
         let info = m.framework;
-        self.subscribe(Subscribe { info, force: false, suppressed: Default::default() }, cx);
+        self.subscribe(
+            Subscribe { info, force: false, suppressed: Default::default(), constraints: None },
+            cx,
+        );
     }
 
     pub(super) fn reregister_framework(
@@ -26,7 +29,10 @@ impl Master {
             let from = cx.from().clone();
             return self.decide(cx, |_, fx| calls::subscribe::refuse(&from, reason, fx));
         }
-        self.subscribe(Subscribe { info, force, suppressed: Default::default() }, cx);
+        self.subscribe(
+            Subscribe { info, force, suppressed: Default::default(), constraints: None },
+            cx,
+        );
     }
 
     pub(super) fn unregister_framework(
@@ -62,8 +68,8 @@ impl Master {
     }
 
     pub(super) fn resource_request(&mut self, m: ResourceRequestMessage, cx: &mut Ctx<Self>) {
-        // A hint that the default allocator does not take.
-        self.authentic(&m.framework_id.into(), cx, |_, _| {});
+        let id = FrameworkId::from(m.framework_id);
+        self.request(&id, m.requests, cx);
     }
 
     pub(super) fn reconcile_tasks(&mut self, m: ReconcileTasksMessage, cx: &mut Ctx<Self>) {
@@ -96,11 +102,5 @@ impl Master {
 
     pub(super) fn submit_scheduler(&mut self, _: SubmitSchedulerRequest, cx: &mut Ctx<Self>) {
         cx.reply(&SubmitSchedulerResponse { okay: false });
-    }
-
-    pub(super) fn authenticate(&mut self, m: AuthenticateMessage, cx: &mut Ctx<Self>) {
-        let error = "authentication is not available on this master".to_owned();
-        slog::warn!(cx.log(), "authentication refused"; "pid" => m.pid, "reason" => &error);
-        cx.reply(&AuthenticationErrorMessage { error: Some(error) });
     }
 }

@@ -1,9 +1,11 @@
 //! Deciding and doing: carries effects out and brings back what was waited for.
 
+use std::collections::BTreeSet;
+
 use libprocess::{Ctx, Pid};
 use protos::ids::{FrameworkId, SlaveId};
 
-use crate::effects::{AfterRegistry, AllocatorCall, Effect, Effects, Reminder};
+use crate::effects::{Effect, Effects, Reminder};
 use crate::observer::SlaveObserver;
 use crate::state::State;
 use crate::{Master, calls, slaves};
@@ -27,13 +29,36 @@ impl Master {
         }
     }
 
-    pub(super) fn decide(
+    pub(crate) fn decide(
         &mut self,
         cx: &mut Ctx<Self>,
         decide: impl FnOnce(&mut State, &mut Effects),
     ) {
         let mut fx = Effects::default();
         decide(&mut self.state, &mut fx);
+        self.views.stale();
+        let mut stale = BTreeSet::new();
+        for effect in fx.0 {
+            match effect {
+                Effect::Resync(slave) => {
+                    stale.insert(slave);
+                }
+                effect => self.carry_out(effect, cx),
+            }
+        }
+        for slave in stale {
+            self.resync(&slave);
+        }
+        self.drain_on(cx);
+    }
+
+    /// Slaves that are to be emptied and are empty now go on.
+    fn drain_on(&mut self, cx: &mut Ctx<Self>) {
+        let now = cx.now();
+        let mut fx = Effects::default();
+        for id in self.state.slaves.draining() {
+            slaves::drain::check(&mut self.state, &id, now, &mut fx);
+        }
         for effect in fx.0 {
             self.carry_out(effect, cx);
         }
@@ -41,7 +66,10 @@ impl Master {
 
     pub(super) fn carry_out(&mut self, effect: Effect, cx: &mut Ctx<Self>) {
         match effect {
-            Effect::Send { to, name, body } => cx.send_raw(&to, name.into(), body),
+            Effect::Send { to, name, body } => {
+                self.count_event(&to, &name, cx);
+                cx.send_raw(&to, name.into(), body);
+            }
             Effect::Link(pid) => cx.link(&pid),
             Effect::Allocator(call) => self.call_allocator(call),
             Effect::Remind(delay, reminder) => {
@@ -54,22 +82,23 @@ impl Master {
                     observer.tell(move |observer, _| observer.set_connected(connected, pid));
                 }
             }
+            Effect::SettleFrameworks => self.settle_seats(cx),
             Effect::Unobserve(id) => {
                 if let Some(observer) = self.observers.remove(&id) {
                     cx.node().terminate(observer.pid(), true);
                 }
             }
             Effect::Registry { operation, then } => {
-                let registrar = self.registrar.clone();
-                cx.ask(
-                    &registrar,
-                    move |registrar, _| registrar.apply(operation),
-                    move |master, applied, cx| master.registry_answered(then, applied, cx),
-                );
+                self.register(operation, cx, move |master, applied, cx| {
+                    master.registry_answered(then, applied, cx);
+                });
             }
+            Effect::GiveUp(why) => self.give_up(&why, cx),
             Effect::Note(what) => slog::info!(cx.log(), "{}", what),
             Effect::Refused { reason } => refused(cx, reason),
-            Effect::Count(metric) => cx.node().metrics().counter(metric).increment(),
+            Effect::Count(metric) => cx.node().metrics().counter(&metric).increment(),
+            Effect::CountOf(id, what) => self.count_of(&id, &what, cx),
+            Effect::Resync(slave) => self.resync(&slave),
         }
     }
 
@@ -93,65 +122,9 @@ impl Master {
                 slaves::lost::reregister_timed_out(state, &id, epoch, now, fx);
             }
             Reminder::OfferTimeout(id) => calls::offers::rescind(state, &id, true, fx),
+            Reminder::SlaveDoomed(id) => slaves::removal::turn_came(state, &id, now, fx),
+            Reminder::SlavesRecovered => slaves::recovery::timed_out(state, now, fx),
+            Reminder::RegistryGc => slaves::recovery::collect(state, now, fx),
         });
-    }
-
-    pub(super) fn registry_answered(
-        &mut self,
-        then: AfterRegistry,
-        applied: Option<bool>,
-        cx: &mut Ctx<Self>,
-    ) {
-        let Some(applied) = applied else {
-            // Only at the end of the node: what is not durable must not be seen.
-            return slog::crit!(cx.log(), "registrar is gone"; "lost" => ?then);
-        };
-        if !applied {
-            return self.decide(cx, |state, fx| slaves::registry_refused(state, &then, fx));
-        }
-        let now = cx.now();
-        self.decide(cx, |state, fx| match then {
-            AfterRegistry::Admitted(from, message) => {
-                slaves::register::admitted(state, &from, *message, now, fx);
-            }
-            AfterRegistry::Readmitted(from, message) => {
-                slaves::reregister::readmitted(state, &from, *message, now, fx);
-            }
-            AfterRegistry::Updated(from, message) => {
-                slaves::reregister::updated(state, &from, *message, now, fx);
-            }
-            AfterRegistry::Unreachable(id) => slaves::lost::unreachable(state, &id, now, fx),
-            AfterRegistry::Removed(id, replacement) => {
-                slaves::lost::removed(state, &id, now, fx);
-                if let Some((from, message)) = replacement {
-                    slaves::register::register(state, &from, *message, fx);
-                }
-            }
-        });
-    }
-
-    pub(super) fn call_allocator(&self, call: AllocatorCall) {
-        let to = &self.allocator;
-        match call {
-            AllocatorCall::AddFramework { id, spec, active, used } => {
-                to.add_framework(id, spec, active, used);
-            }
-            AllocatorCall::UpdateFramework(id, spec) => to.update_framework(id, spec),
-            AllocatorCall::RemoveFramework(id) => to.remove_framework(id),
-            AllocatorCall::ActivateFramework(id) => to.activate_framework(id),
-            AllocatorCall::DeactivateFramework(id) => to.deactivate_framework(id),
-            AllocatorCall::AddSlave { id, spec, total, used } => {
-                to.add_slave(id, spec, total, used)
-            }
-            AllocatorCall::UpdateSlave(id, total) => to.update_slave(id, total),
-            AllocatorCall::RemoveSlave(id) => to.remove_slave(id),
-            AllocatorCall::ActivateSlave(id) => to.activate_slave(id),
-            AllocatorCall::DeactivateSlave(id) => to.deactivate_slave(id),
-            AllocatorCall::Recover { framework, slave, resources, refuse_for } => {
-                to.recover_resources(framework, slave, resources, refuse_for);
-            }
-            AllocatorCall::Suppress(id, roles) => to.suppress_offers(id, roles),
-            AllocatorCall::Revive(id, roles) => to.revive_offers(id, roles),
-        }
     }
 }

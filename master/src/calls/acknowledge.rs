@@ -21,9 +21,11 @@ pub(crate) fn acknowledge(
         format!("acknowledgement for task {task_id} of framework {framework_id}: {why}")
     };
     if uuid.len() != 16 {
+        fx.count("master/invalid_status_update_acknowledgements");
         return fx.refuse(refused("uuid is not 16 bytes long"));
     }
     let Some(slave) = state.slaves.get(slave_id).filter(|slave| slave.connected) else {
+        fx.count("master/invalid_status_update_acknowledgements");
         return fx.refuse(refused("slave is unknown or disconnected"));
     };
     let slave_pid = slave.pid.clone();
@@ -32,6 +34,7 @@ pub(crate) fn acknowledge(
     if let Some(task) = framework.tasks.get(task_id).filter(|task| task.slave == *slave_id) {
         let wire = task.wire();
         let Some(sent) = &wire.status_update_uuid else {
+            fx.count("master/invalid_status_update_acknowledgements");
             return fx.refuse(refused("no update was sent"));
         };
         let told = wire.status_update_state.and_then(from_wire);
@@ -103,7 +106,7 @@ mod tests {
             let mut uuid = told(&mut state, mesos::TaskState::TaskFinished);
             spoil(&mut state, &mut uuid);
             let fx = run(&mut state, &uuid);
-            assert_eq!((refusals(&fx).len(), fx.0.len()), (1, 1), "case {number}");
+            assert_eq!((refusals(&fx).len(), fx.0.len()), (1, 2), "case {number}");
         }
     }
 }

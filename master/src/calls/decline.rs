@@ -22,6 +22,7 @@ pub(crate) fn decline(
         }
         if let Some(offer) = state.take_offer(id) {
             fx.recover(framework, &offer.slave, offer.resources, refuse_for);
+            fx.count_of(framework, "offers/declined");
         }
     }
 }

@@ -12,12 +12,14 @@ use libprocess::Time;
 
 /// The link to a scheduler broke: no offers, and after its failover timeout it is removed.
 pub(crate) fn exited(state: &mut State, pid: &Pid, fx: &mut Effects) {
+    state.frameworks.disconnected_at(pid);
     // One scheduler process may hold several frameworks, one after another.
     while let Some(id) = state.frameworks.by_pid(pid).map(|framework| framework.id.clone()) {
         deactivate(state, &id, fx);
         let Some(framework) = state.frameworks.get_mut(&id) else { return };
         fx.note(format!("framework {id} disconnected from {pid}"));
         framework.connected = false;
+        fx.push(Effect::SettleFrameworks);
         framework.epoch += 1;
         // A scheduler that lives on behind the broken connection must not wait for ever.
         let message = "Framework disconnected".to_owned();

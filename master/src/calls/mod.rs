@@ -4,14 +4,17 @@ pub(crate) mod accept;
 pub(crate) mod acknowledge;
 pub(crate) mod decline;
 pub(crate) mod disconnect;
+pub(crate) mod inverse;
 pub(crate) mod kill;
 pub(crate) mod message;
 pub(crate) mod offers;
+pub(crate) mod operation_status;
 pub(crate) mod reconcile;
 pub(crate) mod revive;
 pub(crate) mod shutdown;
 pub(crate) mod subscribe;
 pub(crate) mod teardown;
+pub(crate) mod update;
 
 use protos::mesos::TaskState;
 use protos::mesos::internal::StatusUpdateMessage;

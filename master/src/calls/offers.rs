@@ -22,8 +22,10 @@ pub(crate) fn offer(
     for (role, by_slave) in allocation {
         for (slave_id, resources) in by_slave {
             if is_given_twice(state, &slave_id, &resources) {
-                // Not given back: the allocator forgot it when it started over with the slave.
+                // Its books and the allocator's differ since the allocator started over with the
+                // slave, or since an operation: who gave what before is told anew.
                 fx.refuse(format!("allocation on slave {slave_id}: {resources} are not free"));
+                fx.push(Effect::Resync(slave_id));
                 continue;
             }
             match make(state, framework_id, &slave_id, &role, resources.clone()) {
@@ -49,11 +51,9 @@ pub(crate) fn offer(
 /// On a slave that the allocator started over with, an allocation must fit what is free.
 fn is_given_twice(state: &State, id: &SlaveId, resources: &Resources) -> bool {
     let Some(slave) = state.slaves.get(id).filter(|slave| slave.restarted) else { return false };
-    let mut free = slave.total.minus(&state.offers.held_on(id).unallocated());
-    for framework in state.frameworks.iter() {
-        free = free.minus(&framework.used_on(id).unallocated());
-    }
-    !free.contains(&resources.unallocated())
+    // Shared volumes may be held by several at once.
+    !slave.total.contains(&resources.once_each().shared())
+        || !state.free_on(id).contains(&resources.unallocated().non_shared())
 }
 
 fn make(
@@ -68,10 +68,16 @@ fn make(
     let (framework_key, slave_key) = (framework_id.clone(), slave_id.clone());
     let offer = state.offers.add(framework_key, slave_key, role.to_owned(), resources);
     framework.offers.insert(offer.id.clone());
-    Some((wire(offer, framework, slave), slave.pid.clone()))
+    let unavailability = state.maintenance.unavailability(slave).cloned();
+    Some((wire(offer, framework, slave, unavailability), slave.pid.clone()))
 }
 
-fn wire(offer: &Offer, framework: &Framework, slave: &Slave) -> mesos::Offer {
+fn wire(
+    offer: &Offer,
+    framework: &Framework,
+    slave: &Slave,
+    unavailability: Option<mesos::Unavailability>,
+) -> mesos::Offer {
     let multi_role = framework.has(Capability::MultiRole);
     let resources =
         if multi_role { offer.resources.clone() } else { offer.resources.unallocated() };
@@ -81,11 +87,14 @@ fn wire(offer: &Offer, framework: &Framework, slave: &Slave) -> mesos::Offer {
         framework_id: framework.id.wire(),
         slave_id: slave.id.wire(),
         hostname: slave.info.hostname.clone(),
-        resources: resources.to_wire(),
+        resources: match framework.has(Capability::ReservationRefinement) {
+            true => resources.to_refined(),
+            false => resources.to_wire(),
+        },
         executor_ids: executors.into_iter().flatten().map(|(id, _)| id.wire()).collect(),
         attributes: slave.info.attributes.clone(),
         url: Some(url(slave)),
-        unavailability: None,
+        unavailability,
         allocation_info: multi_role
             .then(|| mesos::resource::AllocationInfo { role: Some(offer.role.clone()) }),
         domain: slave.info.domain.clone(),
@@ -93,7 +102,7 @@ fn wire(offer: &Offer, framework: &Framework, slave: &Slave) -> mesos::Offer {
 }
 
 /// `http://<ip>:<port>/slave(1)`.
-fn url(slave: &Slave) -> mesos::Url {
+pub(super) fn url(slave: &Slave) -> mesos::Url {
     let address = slave.pid.address();
     mesos::Url {
         scheme: "http".to_owned(),
@@ -176,7 +185,8 @@ mod tests {
         let allocation: Allocation =
             [("*".to_owned(), [(s(), resources("cpus:2").allocated_to("*"))].into())].into();
         let fx = decide(&mut state, |state, fx| offer(state, &f(), allocation, fx));
-        assert_eq!((refusals(&fx).len(), fx.0.len(), state.offers.len()), (1, 1, 1));
+        assert_eq!((refusals(&fx).len(), fx.0.len(), state.offers.len()), (1, 2, 1));
+        assert!(fx.0.contains(&Effect::Resync(s())));
     }
 
     #[test]

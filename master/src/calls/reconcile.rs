@@ -60,6 +60,14 @@ fn tell_unknown(state: &State, framework: &Framework, query: &Query, now: Time, 
     if slave.is_some_and(|id| state.slaves.is_changing(id)) {
         return;
     }
+    // Neither is it while slaves of an earlier master are expected back that may have the task.
+    let expected = match slave {
+        Some(id) => state.slaves.is_recovered(id),
+        None => !state.slaves.recovered().is_empty(),
+    };
+    if expected {
+        return;
+    }
     let (found, message) = match slave {
         Some(id) if state.slaves.get(id).is_some() => {
             (TaskState::TaskGone, "Reconciliation: Task is unknown to the agent")
@@ -67,6 +75,10 @@ fn tell_unknown(state: &State, framework: &Framework, query: &Query, now: Time, 
         Some(id) if state.slaves.unreachable_since(id).is_some() => {
             (TaskState::TaskUnreachable, "Reconciliation: Task is unreachable")
         }
+        Some(id) if state.slaves.is_gone(id) => (
+            TaskState::TaskGoneByOperator,
+            "Reconciliation: Task is gone because the agent has been marked gone",
+        ),
         _ => (TaskState::TaskUnknown, "Reconciliation: Task is unknown"),
     };
     let mut answer = status::of(&query.task, aware(framework, found), now.as_secs_f64())
@@ -103,6 +115,7 @@ mod tests {
             ("known", None, [TaskRunning, TaskRunning]),
             ("t", Some("S"), [TaskGone, TaskLost]),
             ("t", Some("U"), [TaskUnreachable, TaskLost]),
+            ("t", Some("G"), [TaskGoneByOperator, TaskLost]),
             ("t", Some("X"), [TaskUnknown, TaskLost]),
             ("t", None, [TaskUnknown, TaskLost]),
         ];
@@ -113,11 +126,23 @@ mod tests {
             let lost = crate::state::Slave::new("U".into(), slave_info(), pid("u@10.9.9.9:1"), NOW);
             state.slaves.add(lost);
             state.slaves.lose(&"U".into(), NOW);
+            state.slaves.mark_gone(&"G".into(), NOW);
             for (task, slave, answers) in cases {
                 let answer = explicit_answer(&mut state, task, slave);
                 assert_eq!(answer, Some(answers[index]), "{task} on {slave:?}");
             }
         }
+    }
+
+    #[test]
+    fn reconciliation_while_slaves_are_expected_back_is_not_answered_for_them() {
+        let mut state = cluster();
+        let recovered = [(SlaveId::new("R"), slave_info())].into();
+        state.slaves.recover(recovered, Default::default(), Default::default());
+        assert_eq!(explicit_answer(&mut state, "t", Some("R")), None);
+        assert_eq!(explicit_answer(&mut state, "t", None), None);
+        let answer = explicit_answer(&mut state, "t", Some("S"));
+        assert_eq!(answer, Some(TaskState::TaskLost));
     }
 
     #[test]

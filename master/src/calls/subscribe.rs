@@ -11,8 +11,10 @@ use protos::mesos::internal::{
 };
 
 use super::offers::rescind_all;
+use super::update::read_constraints;
 use crate::effects::{AllocatorCall, Effect, Effects};
-use crate::state::{Framework, State};
+use crate::security::Action;
+use crate::state::{Framework, State, roles_of};
 use crate::validation::framework::validate;
 
 /// What a scheduler asks for.
@@ -22,6 +24,8 @@ pub(crate) struct Subscribe {
     /// Takes over from another scheduler that has the id.
     pub(crate) force: bool,
     pub(crate) suppressed: BTreeSet<String>,
+    /// Which slaves it wants offers of.
+    pub(crate) constraints: Option<mesos::scheduler::OfferConstraints>,
 }
 
 /// Subscribes, or answers with an error and changes nothing.
@@ -35,7 +39,11 @@ pub(crate) fn subscribe(
     if !from.is_complete() {
         return fx.refuse(format!("subscription of '{from}': it cannot be answered"));
     }
-    if let Err(reason) = validate(&call.info, &state.config) {
+    let checked = validate(&call.info, &state.config)
+        .and_then(|()| authenticate(state, from, &call.info))
+        .and_then(|()| authorize(state, &call.info))
+        .and_then(|()| read_constraints(call.constraints.as_ref()).map(drop));
+    if let Err(reason) = checked {
         return refuse(from, &reason, fx);
     }
     match call.info.id.as_ref().map(FrameworkId::from).filter(|id| !id.as_str().is_empty()) {
@@ -58,6 +66,31 @@ pub(crate) fn subscribe(
     }
 }
 
+/// A scheduler that proved who it is must not call itself otherwise.
+fn authenticate(state: &State, from: &Pid, info: &mesos::FrameworkInfo) -> Result<(), String> {
+    match (state.authenticated.get(from), &info.principal) {
+        (None, _) if state.config.authenticate_frameworks => {
+            Err(format!("Framework at {from} is not authenticated"))
+        }
+        (Some(proved), Some(claimed)) if proved != claimed => Err(format!(
+            "Framework principal '{claimed}' does not match authenticated principal '{proved}'"
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// A framework must be allowed to use each of its roles.
+pub(super) fn authorize(state: &State, info: &mesos::FrameworkInfo) -> Result<(), String> {
+    let principal = info.principal.as_deref();
+    let forbidden = roles_of(info)
+        .into_iter()
+        .find(|role| !state.allows(Action::RegisterFramework, principal, Some(role)));
+    match forbidden {
+        Some(role) => Err(format!("Not authorized to use role '{role}'")),
+        None => Ok(()),
+    }
+}
+
 pub(crate) fn refuse(to: &Pid, reason: &str, fx: &mut Effects) {
     fx.refuse(format!("subscription of {to}: {reason}"));
     fx.send(to, &FrameworkErrorMessage { message: reason.to_owned() });
@@ -73,8 +106,11 @@ fn add(
 ) {
     let mut framework = Framework::new(id.clone(), call.info, from.clone(), now);
     framework.suppressed = call.suppressed;
+    // They were read before.
+    framework.constraints = read_constraints(call.constraints.as_ref()).unwrap_or_default();
     let spec = framework.spec();
     fx.note(format!("framework {id} '{}' subscribed from {from}", framework.info.name));
+    state.frameworks.connected_at(from, framework.info.principal.clone(), id.clone());
     state.frameworks.add(framework);
     fx.push(Effect::Link(from.clone()));
     let used = Default::default();
@@ -134,13 +170,18 @@ fn update(
         info.checkpoint = framework.info.checkpoint;
     }
     info.id = Some(id.wire());
+    let (old, principal) = (framework.pid.clone(), info.principal.clone());
     framework.info = info;
     framework.pid = from.clone();
     framework.suppressed = call.suppressed;
+    framework.constraints = read_constraints(call.constraints.as_ref()).unwrap_or_default();
     framework.epoch += 1;
     framework.reregistered = Some(now);
     (framework.connected, framework.active, framework.recovered) = (true, true, false);
-    fx.allocator(AllocatorCall::UpdateFramework(id.clone(), framework.spec()));
+    let spec = framework.spec();
+    state.frameworks.disconnected_at(&old);
+    state.frameworks.connected_at(from, principal, id.clone());
+    fx.allocator(AllocatorCall::UpdateFramework(id.clone(), spec));
     fx.allocator(AllocatorCall::ActivateFramework(id.clone()));
 }
 
@@ -152,7 +193,7 @@ fn greet(state: &State, id: &FrameworkId, fx: &mut Effects) {
 }
 
 /// Slaves that run something of the framework learn where its scheduler is now.
-fn tell_slaves(state: &State, id: &FrameworkId, fx: &mut Effects) {
+pub(super) fn tell_slaves(state: &State, id: &FrameworkId, fx: &mut Effects) {
     let Some(framework) = state.frameworks.get(id) else { return };
     let message = UpdateFrameworkMessage {
         framework_id: id.wire(),
@@ -172,7 +213,7 @@ mod tests {
     fn run(state: &mut State, from: &Pid, id: Option<&str>, force: bool) -> Effects {
         let mut info = framework_info();
         info.id = id.map(|id| FrameworkId::new(id).wire());
-        let call = Subscribe { info, force, suppressed: BTreeSet::new() };
+        let call = Subscribe { info, force, suppressed: BTreeSet::new(), constraints: None };
         decide(state, |state, fx| subscribe(state, from, call, NOW, fx))
     }
 

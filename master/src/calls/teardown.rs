@@ -9,7 +9,7 @@ use protos::status;
 use protos::task_state::is_terminal;
 
 use super::offers::rescind_all;
-use crate::effects::{AllocatorCall, Effects};
+use crate::effects::{AllocatorCall, Effect, Effects};
 use crate::state::State;
 
 /// Removes a framework: TEARDOWN, `UnregisterFrameworkMessage`, or its failover timeout.
@@ -22,6 +22,7 @@ pub(crate) fn remove(state: &mut State, id: &FrameworkId, now: Time, fx: &mut Ef
     }
     fx.note(format!("framework {id} removed"));
     rescind_all(state, id, false, fx);
+    state.offers.forget_inverse(id);
     let keep = state.config.max_completed_tasks;
     let Some(framework) = state.frameworks.get_mut(id) else { return };
     for (slave, held) in framework.used() {
@@ -39,12 +40,14 @@ pub(crate) fn remove(state: &mut State, id: &FrameworkId, now: Time, fx: &mut Ef
                 .message("Framework removed")
                 .build();
             task.update(&killed, None, TaskState::TaskKilled);
+            fx.count_end(id, &killed);
         }
         framework.tasks.complete(&task_id, keep);
     }
     framework.executors.clear();
     fx.allocator(AllocatorCall::RemoveFramework(id.clone()));
     state.frameworks.complete(id, now);
+    fx.push(Effect::SettleFrameworks);
 }
 
 #[cfg(test)]

@@ -8,6 +8,8 @@ use protos::resources::Resources;
 use protos::{attributes, mesos::framework_info::Capability};
 use serde_json::{Map, Value, json};
 
+use super::render::Writer;
+use super::viewer::Viewer;
 use crate::state::{Framework, Offer, Slave, State, TaskEntry};
 
 pub(crate) fn seconds(time: Time) -> Value {
@@ -63,7 +65,7 @@ fn capabilities(capabilities: &[Capability]) -> Value {
     capabilities.iter().map(|c| Value::from(c.r#type().as_str_name())).collect()
 }
 
-fn domain(domain: &mesos::DomainInfo) -> Value {
+pub(super) fn domain(domain: &mesos::DomainInfo) -> Value {
     let fault = domain.fault_domain.as_ref();
     json!({"fault_domain": fault.map(|fault| json!({
         "region": {"name": fault.region.name},
@@ -73,41 +75,55 @@ fn domain(domain: &mesos::DomainInfo) -> Value {
 
 /// What frameworks hold of a slave, and what is offered of it.
 pub(crate) fn slave_usage(state: &State, slave: &Slave) -> (Resources, Resources) {
-    let used = state.frameworks.iter().map(|framework| framework.used_on(&slave.id)).sum();
-    (used, state.offers.held_on(&slave.id))
+    (state.used_on(&slave.id), state.offers.held_on(&slave.id))
+}
+
+/// What is always known of a slave.
+pub(crate) fn slave_base(id: &str, info: &mesos::SlaveInfo) -> Map<String, Value> {
+    let mut entry = object(json!({
+        "id": id,
+        "hostname": info.hostname,
+        "port": info.port(),
+        "attributes": attributes::to_object(&info.attributes),
+    }));
+    put(&mut entry, "domain", info.domain.as_ref().map(domain));
+    entry
+}
+
+/// Slaves that the registry knows and that are not back yet.
+pub(super) fn recovered_slaves(state: &State) -> impl Iterator<Item = Value> {
+    let recovered = state.slaves.recovered().iter();
+    recovered.map(|(id, info)| Value::Object(slave_base(id.as_str(), info)))
 }
 
 /// A slave's entry in `/state` and `/slaves`.
-pub(crate) fn slave(state: &State, slave: &Slave) -> Map<String, Value> {
+pub(super) fn slave(state: &State, slave: &Slave, viewer: &Viewer) -> Map<String, Value> {
     let (used, offered) = slave_usage(state, slave);
-    let mut entry = object(json!({
-        "id": slave.id.as_str(),
-        "hostname": slave.info.hostname,
-        "port": slave.info.port(),
-        "attributes": attributes::to_object(&slave.info.attributes),
-    }));
-    put(&mut entry, "domain", slave.info.domain.as_ref().map(domain));
+    let mut entry = slave_base(slave.id.as_str(), &slave.info);
     entry.insert("pid".to_owned(), slave.pid.to_string().into());
     entry.insert("registered_time".to_owned(), seconds(slave.registered));
     put(&mut entry, "reregistered_time", slave.reregistered.map(seconds));
     entry.insert("resources".to_owned(), slave.total.to_object().into());
     entry.insert("used_resources".to_owned(), used.to_object().into());
     entry.insert("offered_resources".to_owned(), offered.to_object().into());
-    let reserved = slave.total.reservations().into_iter();
+    let reserved = slave.total.reservations().into_iter().filter(|(role, _)| viewer.role(role));
     let reserved = reserved.map(|(role, part)| (role, part.to_object().into()));
     entry.insert("reserved_resources".to_owned(), Value::Object(reserved.collect()));
     let unreserved = slave.total.unreserved();
     entry.insert("unreserved_resources".to_owned(), unreserved.to_object().into());
     entry.insert("active".to_owned(), slave.active.into());
-    entry.insert("deactivated".to_owned(), false.into());
+    entry.insert("deactivated".to_owned(), slave.deactivated.into());
     entry.insert("version".to_owned(), slave.version.clone().into());
     let capabilities = slave.capabilities.iter().map(|c| Value::from(c.r#type().as_str_name()));
     entry.insert("capabilities".to_owned(), capabilities.collect());
+    put(&mut entry, "drain_info", slave.drain.as_ref().map(to_json));
+    let started = slave.drain_started.map(|time| time.as_nanos() / 1_000_000_000);
+    put(&mut entry, "estimated_drain_start_time_seconds", started);
     entry
 }
 
 /// The part of a framework's entry up to `recovered`: all that `/state-summary` shows.
-pub(crate) fn framework_head(state: &State, framework: &Framework) -> Map<String, Value> {
+pub(super) fn framework_head(state: &State, framework: &Framework) -> Map<String, Value> {
     let used: Resources = framework.used().into_values().sum();
     let mut entry = object(json!({"id": framework.id.as_str(), "name": framework.info.name}));
     if !framework.pid.is_empty() {
@@ -124,44 +140,61 @@ pub(crate) fn framework_head(state: &State, framework: &Framework) -> Map<String
     entry
 }
 
-fn offered(state: &State, framework: &Framework) -> Resources {
+pub(super) fn offered(state: &State, framework: &Framework) -> Resources {
     let offers = framework.offers.iter().filter_map(|id| state.offers.get(id));
     offers.map(|offer| offer.resources.clone()).sum()
 }
 
-/// A framework's whole entry.
-pub(crate) fn framework(state: &State, framework: &Framework) -> Value {
+/// Writes a framework's whole entry as an item.
+pub(super) async fn write_framework(
+    writer: &mut Writer,
+    state: &State,
+    framework: &Framework,
+    viewer: &Viewer,
+) {
     let info = &framework.info;
     let used: Resources = framework.used().into_values().sum();
-    let mut entry = framework_head(state, framework);
-    entry.insert("user".to_owned(), info.user.clone().into());
-    entry.insert("failover_timeout".to_owned(), info.failover_timeout().into());
-    entry.insert("checkpoint".to_owned(), info.checkpoint().into());
-    entry.insert("registered_time".to_owned(), seconds(framework.registered));
-    let unregistered = framework.unregistered.map_or(0.0.into(), seconds);
-    entry.insert("unregistered_time".to_owned(), unregistered);
-    put(&mut entry, "principal", info.principal.clone());
-    let all = used.plus(&offered(state, framework));
-    entry.insert("resources".to_owned(), all.to_object().into());
-    put(&mut entry, "reregistered_time", framework.reregistered.map(seconds));
-    if framework.has(mesos::framework_info::capability::Type::MultiRole) {
-        entry.insert("roles".to_owned(), info.roles.clone().into());
-    } else {
-        entry.insert("role".to_owned(), info.role().into());
+    writer.open_item();
+    writer.members(framework_head(state, framework));
+    writer.put("user", info.user.clone());
+    writer.put("failover_timeout", info.failover_timeout());
+    writer.put("checkpoint", info.checkpoint());
+    writer.put("registered_time", seconds(framework.registered));
+    writer.put("unregistered_time", framework.unregistered.map_or(0.0.into(), seconds));
+    if let Some(principal) = &info.principal {
+        writer.put("principal", principal.clone());
     }
-    let tasks = framework.tasks.active().values().map(task).collect::<Vec<_>>();
-    entry.insert("tasks".to_owned(), tasks.into());
-    let unreachable = framework.tasks.unreachable().values().map(task).collect::<Vec<_>>();
-    entry.insert("unreachable_tasks".to_owned(), unreachable.into());
-    let completed = framework.tasks.completed().map(task).collect::<Vec<_>>();
-    entry.insert("completed_tasks".to_owned(), completed.into());
+    writer.put("resources", used.plus(&offered(state, framework)).to_object());
+    if let Some(again) = framework.reregistered.filter(|again| *again != framework.registered) {
+        writer.put("reregistered_time", seconds(again));
+    }
+    if framework.has(mesos::framework_info::capability::Type::MultiRole) {
+        writer.put("roles", info.roles.clone());
+    } else {
+        writer.put("role", info.role());
+    }
+    let shown = |task: &&TaskEntry| viewer.task(task.wire(), info);
+    let tasks = &framework.tasks;
+    let active = tasks.active().values().map(|task| &**task);
+    writer.list("tasks", active.filter(shown).map(task)).await;
+    let unreachable = tasks.unreachable().values().map(|task| &**task);
+    writer.list("unreachable_tasks", unreachable.filter(shown).map(task)).await;
+    writer.list("completed_tasks", tasks.completed().filter(shown).map(task)).await;
     let offers = framework.offers.iter().filter_map(|id| state.offers.get(id)).map(offer);
-    entry.insert("offers".to_owned(), offers.collect::<Vec<_>>().into());
-    let executors = framework.executors.iter().flat_map(|(slave, executors)| {
-        executors.values().map(|e| executor(e, slave.as_str())).collect::<Vec<_>>()
-    });
-    entry.insert("executors".to_owned(), executors.collect::<Vec<_>>().into());
-    put(&mut entry, "labels", labels(&info.labels));
-    entry.insert("offer_constraints".to_owned(), json!({}));
-    Value::Object(entry)
+    writer.list("offers", offers).await;
+    writer.open_list("executors");
+    for (slave, executors) in &framework.executors {
+        for known in executors.values() {
+            // One that is hidden leaves an empty place.
+            let seen = viewer.executor(known, info);
+            let entry = if seen { executor(known, slave.as_str()) } else { json!({}) };
+            writer.item(entry).await;
+        }
+    }
+    writer.close_list();
+    if let Some(labels) = labels(&info.labels) {
+        writer.put("labels", labels);
+    }
+    writer.put("offer_constraints", to_json(framework.constraints.wire()));
+    writer.close_item().await;
 }

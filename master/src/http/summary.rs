@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use libprocess::Ctx;
-use libprocess::http::{Request, Response};
+use libprocess::http::{Answer, Request};
+use protos::ids::SlaveId;
 use serde_json::{Map, Value, json};
 
-use protos::documents::{object, put};
-
 use super::documents;
+use super::render::{Job, Writer};
 use crate::Master;
 use crate::state::{Framework, TaskEntry};
 
@@ -26,11 +26,6 @@ const SHOWN: [&str; 10] = [
     "TASK_UNREACHABLE",
 ];
 
-fn all_tasks(framework: &Framework) -> impl Iterator<Item = &TaskEntry> {
-    let tasks = &framework.tasks;
-    tasks.active().values().chain(tasks.unreachable().values()).chain(tasks.completed())
-}
-
 fn put_counts<'a>(entry: &mut Map<String, Value>, tasks: impl Iterator<Item = &'a TaskEntry>) {
     let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
     for task in tasks {
@@ -42,28 +37,42 @@ fn put_counts<'a>(entry: &mut Map<String, Value>, tasks: impl Iterator<Item = &'
 }
 
 impl Master {
-    pub(super) fn http_summary(&mut self, request: Request, _: &mut Ctx<Self>) -> Response {
-        let state = &self.state;
-        let mut document = object(json!({"hostname": state.config.hostname}));
-        put(&mut document, "cluster", state.config.cluster.clone());
-        let slaves = state.slaves.iter().map(|slave| {
-            let mut entry = documents::slave(state, slave);
-            let here = state.frameworks.iter().flat_map(all_tasks);
-            put_counts(&mut entry, here.filter(|task| task.slave == slave.id));
-            let frameworks = state.frameworks.iter().filter(|f| f.is_on(&slave.id));
-            let ids = frameworks.map(|f| Value::from(f.id.as_str())).collect();
-            entry.insert("framework_ids".to_owned(), ids);
-            Value::Object(entry)
-        });
-        document.insert("slaves".to_owned(), slaves.collect());
-        let frameworks = state.frameworks.iter().map(|framework| {
-            let mut entry = documents::framework_head(state, framework);
-            put_counts(&mut entry, all_tasks(framework));
-            let slaves: BTreeSet<_> = all_tasks(framework).map(|t| t.slave.as_str()).collect();
-            entry.insert("slave_ids".to_owned(), json!(slaves));
-            Value::Object(entry)
-        });
-        document.insert("frameworks".to_owned(), frameworks.collect());
-        Response::json(&Value::Object(document), request.param("jsonp"))
+    pub(super) fn http_summary(&mut self, request: Request, cx: &mut Ctx<Self>) -> Answer {
+        self.guarded(request, cx, |master, request, cx| master.document(request, cx, render))
     }
+}
+
+async fn render(job: Job) -> Writer {
+    let (state, viewer) = (&*job.state, &job.viewer);
+    let mut writer = Writer::object();
+    writer.put("hostname", state.config.hostname.clone());
+    if let Some(cluster) = &state.config.cluster {
+        writer.put("cluster", cluster.clone());
+    }
+    let shown: Vec<&Framework> =
+        state.frameworks.iter().filter(|f| viewer.framework(&f.info)).collect();
+    // Tasks are looked at once, not once for each slave.
+    let mut by_slave: BTreeMap<&SlaveId, Vec<&TaskEntry>> = BTreeMap::new();
+    for task in shown.iter().flat_map(|framework| framework.tasks.all()) {
+        by_slave.entry(&task.slave).or_default().push(task);
+    }
+    let slaves = state.slaves.iter().map(|slave| {
+        let mut entry = documents::slave(state, slave, viewer);
+        let here = by_slave.get(&slave.id).into_iter().flatten().copied();
+        put_counts(&mut entry, here);
+        let frameworks = shown.iter().filter(|f| f.is_on(&slave.id));
+        let ids = frameworks.map(|f| Value::from(f.id.as_str())).collect();
+        entry.insert("framework_ids".to_owned(), ids);
+        Value::Object(entry)
+    });
+    writer.list("slaves", slaves).await;
+    let frameworks = shown.iter().map(|framework| {
+        let mut entry = documents::framework_head(state, framework);
+        put_counts(&mut entry, framework.tasks.all());
+        let slaves: BTreeSet<_> = framework.tasks.all().map(|t| t.slave.as_str()).collect();
+        entry.insert("slave_ids".to_owned(), json!(slaves));
+        Value::Object(entry)
+    });
+    writer.list("frameworks", frameworks).await;
+    writer.close()
 }

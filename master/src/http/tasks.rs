@@ -1,10 +1,10 @@
 //! `/tasks`.
 
 use libprocess::Ctx;
-use libprocess::http::{Request, Response};
-use serde_json::{Value, json};
+use libprocess::http::{Answer, Request, Response};
 
 use super::documents;
+use super::render::{Job, Writer};
 use crate::Master;
 use crate::state::TaskEntry;
 
@@ -20,30 +20,35 @@ fn first_status(task: &TaskEntry) -> f64 {
 }
 
 impl Master {
-    pub(super) fn http_tasks(&mut self, request: Request, _: &mut Ctx<Self>) -> Response {
-        let (limit, offset) = match (count(&request, "limit", LIMIT), count(&request, "offset", 0))
-        {
-            (Ok(limit), Ok(offset)) => (limit, offset),
-            (Err(refusal), _) | (_, Err(refusal)) => return refusal,
-        };
-        let (framework, id) = (request.param("framework_id"), request.param("task_id"));
-        let state = &self.state;
-        let frameworks = state.frameworks.iter().chain(state.frameworks.completed());
-        let mut tasks: Vec<&TaskEntry> = frameworks
-            .filter(|f| framework.is_none_or(|wanted| wanted == f.id.as_str()))
-            .flat_map(|f| {
-                let tasks = &f.tasks;
-                let known = tasks.active().values().chain(tasks.unreachable().values());
-                known.chain(tasks.completed())
-            })
-            .filter(|task| id.is_none_or(|wanted| wanted == task.wire().task_id.value))
-            .collect();
-        tasks.sort_by(|a, b| first_status(a).total_cmp(&first_status(b)));
-        if request.param("order") != Some("asc") {
-            tasks.reverse();
+    pub(super) fn http_tasks(&mut self, request: Request, cx: &mut Ctx<Self>) -> Answer {
+        for name in ["limit", "offset"] {
+            if let Err(refusal) = count(&request, name, 0) {
+                return refusal.into();
+            }
         }
-        let page: Vec<Value> =
-            tasks.into_iter().skip(offset).take(limit).map(documents::task).collect();
-        Response::json(&json!({"tasks": page}), request.param("jsonp"))
+        self.guarded(request, cx, |master, request, cx| master.document(request, cx, render))
     }
+}
+
+async fn render(job: Job) -> Writer {
+    let (state, viewer, request) = (&*job.state, &job.viewer, &job.request);
+    // They were read before, so the defaults are for what is not given.
+    let limit = count(request, "limit", LIMIT).unwrap_or(LIMIT);
+    let offset = count(request, "offset", 0).unwrap_or_default();
+    let (framework, id) = (request.param("framework_id"), request.param("task_id"));
+    let frameworks = state.frameworks.iter().chain(state.frameworks.completed());
+    let mut tasks: Vec<&TaskEntry> = frameworks
+        .filter(|f| framework.is_none_or(|wanted| wanted == f.id.as_str()))
+        .filter(|f| viewer.framework(&f.info))
+        .flat_map(|f| f.tasks.all().filter(|task| viewer.task(task.wire(), &f.info)))
+        .filter(|task| id.is_none_or(|wanted| wanted == task.wire().task_id.value))
+        .collect();
+    tasks.sort_by(|a, b| first_status(a).total_cmp(&first_status(b)));
+    if request.param("order") != Some("asc") {
+        tasks.reverse();
+    }
+    let mut writer = Writer::object();
+    let page = tasks.into_iter().skip(offset).take(limit).map(documents::task);
+    writer.list("tasks", page).await;
+    writer.close()
 }

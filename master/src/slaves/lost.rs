@@ -2,17 +2,18 @@
 
 use libprocess::{Pid, Time};
 use protos::ids::{FrameworkId, SlaveId};
-use protos::mesos::TaskState;
-use protos::mesos::internal::LostSlaveMessage;
+use protos::mesos::internal::{LostSlaveMessage, ShutdownMessage};
 use protos::mesos::task_status::{Reason, Source};
+use protos::mesos::{MachineId, OperationState, TaskState};
 use protos::status;
 use protos::task_state::is_terminal;
 
+use super::removal;
 use crate::calls::offers::rescind;
-use crate::calls::{aware, tell};
+use crate::calls::{aware, operation_status, tell};
 use crate::effects::{AfterRegistry, AllocatorCall, Effect, Effects, Reminder};
 use crate::registrar::Operation;
-use crate::state::State;
+use crate::state::{Maintenance, Slave, State};
 
 /// The link to a slave broke: no offers of it until it is back.
 pub(crate) fn exited(state: &mut State, pid: &Pid, now: Time, fx: &mut Effects) {
@@ -39,11 +40,9 @@ pub(crate) fn exited(state: &mut State, pid: &Pid, now: Time, fx: &mut Effects) 
 
 /// A slave stayed silent for too long, or did not come back in time.
 pub(crate) fn silent(state: &mut State, id: &SlaveId, now: Time, fx: &mut Effects) {
-    if state.slaves.get(id).is_none() || !state.slaves.begin_change(id) {
-        return;
+    if state.slaves.get(id).is_some() {
+        removal::schedule(state, id, now, fx);
     }
-    let operation = Operation::MarkUnreachable(id.clone(), now);
-    fx.push(Effect::Registry { operation, then: AfterRegistry::Unreachable(id.clone()) });
 }
 
 /// A disconnected slave's time to come back is over, unless it has come back meanwhile.
@@ -75,27 +74,58 @@ pub(crate) fn unregister(state: &mut State, from: &Pid, id: &SlaveId, fx: &mut E
     }
 }
 
+/// Machines are down: their slaves are told to shut down, and removed.
+pub(crate) fn machines_down(state: &mut State, machines: &[MachineId], fx: &mut Effects) {
+    let is_there =
+        |slave: &&Slave| machines.iter().any(|machine| Maintenance::is_on(machine, slave));
+    let there: Vec<_> =
+        state.slaves.iter().filter(is_there).map(|s| (s.id.clone(), s.pid.clone())).collect();
+    for (id, pid) in there {
+        let message = Some("The machine goes down for maintenance".to_owned());
+        fx.send(&pid, &ShutdownMessage { message });
+        if state.slaves.begin_change(&id) {
+            let then = AfterRegistry::Removed(id.clone(), None);
+            fx.push(Effect::Registry { operation: Operation::Remove(id), then });
+        }
+    }
+}
+
 /// The registry lists the slave as unreachable.
 pub(crate) fn unreachable(state: &mut State, id: &SlaveId, now: Time, fx: &mut Effects) {
     state.slaves.end_change(id);
+    operation_status::slave_lost(state, id, OperationState::OperationUnreachable, fx);
     leave(state, id, Ending::unreachable(), now, fx);
-    state.slaves.lose(id, now);
+    if state.slaves.lose(id, now).is_none() {
+        state.slaves.lose_recovered(id, now);
+    }
     fx.note(format!("slave {id} is unreachable"));
     fx.count("master/slave_unreachable_completed");
+    fx.count("master/slave_shutdowns_completed");
+    fx.count("master/slave_removals");
+    fx.count("master/slave_removals/reason_unhealthy");
 }
 
-/// The registry has forgotten the slave.
-pub(crate) fn removed(state: &mut State, id: &SlaveId, now: Time, fx: &mut Effects) {
+/// The registry has forgotten the slave, `replaced` by another or not.
+pub(crate) fn removed(
+    state: &mut State,
+    id: &SlaveId,
+    replaced: bool,
+    now: Time,
+    fx: &mut Effects,
+) {
     state.slaves.end_change(id);
+    operation_status::slave_lost(state, id, OperationState::OperationUnknown, fx);
     leave(state, id, Ending::removed(), now, fx);
     state.slaves.remove(id);
+    let why = if replaced { "registered" } else { "unregistered" };
+    fx.count(format!("master/slave_removals/reason_{why}"));
     fx.note(format!("slave {id} removed"));
     fx.count("master/slave_removals");
 }
 
 /// What becomes of the tasks on a slave that is lost.
 #[derive(Clone, Copy)]
-struct Ending {
+pub(super) struct Ending {
     aware: TaskState,
     reason: Reason,
     message: &'static str,
@@ -119,13 +149,18 @@ impl Ending {
         }
     }
 
+    pub(super) fn gone() -> Self {
+        let (aware, reason) = (TaskState::TaskGoneByOperator, Reason::SlaveRemovedByOperator);
+        Self { aware, reason, message: "Slave marked gone by operator", may_return: false }
+    }
+
     fn removed() -> Self {
         let (aware, reason) = (TaskState::TaskLost, Reason::SlaveRemoved);
         Self { aware, reason, message: "Slave removed", may_return: false }
     }
 }
 
-fn leave(state: &mut State, id: &SlaveId, ending: Ending, now: Time, fx: &mut Effects) {
+pub(super) fn leave(state: &mut State, id: &SlaveId, ending: Ending, now: Time, fx: &mut Effects) {
     for offer in state.offers.of_slave(id) {
         rescind(state, &offer, true, fx);
     }
@@ -164,7 +199,11 @@ fn end_tasks(
         }
         if !over {
             let freed = std::mem::take(&mut task.resources);
-            task.update(&told.clone().build(), None, end);
+            let status = told.clone().build();
+            task.update(&status, None, end);
+            if is_terminal(end) {
+                fx.count_end(framework_id, &status);
+            }
             fx.recover(framework_id, slave, freed, None);
         }
         if ending.may_return && !over {
@@ -219,7 +258,10 @@ mod tests {
             let mut state = cluster_with(&capabilities);
             running(&mut state, "t");
             let fx = decide(&mut state, |state, fx| silent(state, &s(), NOW, fx));
-            assert!(matches!(fx.0[..], [Effect::Registry { .. }]));
+            assert!(matches!(
+                fx.0[..],
+                [Effect::Count(_), Effect::Count(_), Effect::Registry { .. }]
+            ));
             assert!(decide(&mut state, |state, fx| silent(state, &s(), NOW, fx)).0.is_empty());
             let fx = decide(&mut state, |state, fx| unreachable(state, &s(), NOW, fx));
             assert_eq!(updates(&fx), [("t".into(), expected, Reason::SlaveRemoved.into())]);
@@ -247,7 +289,7 @@ mod tests {
         assert_eq!((refusals(&fx).len(), fx.0.len()), (1, 1));
         let fx = decide(&mut state, |state, fx| unregister(state, &home(), &s(), fx));
         assert!(matches!(fx.0[..], [Effect::Registry { .. }]));
-        decide(&mut state, |state, fx| removed(state, &s(), NOW, fx));
+        decide(&mut state, |state, fx| removed(state, &s(), false, NOW, fx));
         assert!(state.slaves.is_removed(&s()) && state.slaves.by_pid(&home()).is_none());
     }
 }

@@ -2,8 +2,10 @@
 
 use libprocess::{Pid, Time};
 use protos::mesos::internal::{
-    MasterSlaveConnection, RegisterSlaveMessage, SlaveRegisteredMessage,
+    MasterSlaveConnection, RegisterSlaveMessage, ShutdownMessage, SlaveRegisteredMessage,
 };
+
+use protos::resources::Resources;
 
 use crate::effects::{AfterRegistry, AllocatorCall, Effect, Effects};
 use crate::registrar::Operation;
@@ -20,8 +22,15 @@ pub(crate) fn register(
     if !from.is_complete() {
         return fx.refuse(format!("registration of slave at '{from}': it cannot be answered"));
     }
-    if let Err(reason) = validate(&message.slave, message.version.as_deref()) {
+    let checked = validate(&message.slave, message.version.as_deref())
+        .and_then(|()| super::admit(state, from, &message.slave));
+    if let Err(reason) = checked {
         return fx.refuse(format!("registration of slave at {from}: {reason}"));
+    }
+    if state.maintenance.is_down(&message.slave.hostname, from) {
+        let text = "the machine is down for maintenance".to_owned();
+        fx.refuse(format!("registration of slave at {from}: {text}"));
+        return fx.send(from, &ShutdownMessage { message: Some(text) });
     }
     if let Some(known) = state.slaves.by_pid(from) {
         if known.connected {
@@ -61,13 +70,19 @@ pub(crate) fn admitted(
     slave.version = message.version.unwrap_or_default();
     slave.capabilities = message.agent_capabilities;
     slave.resource_version = message.resource_version_uuid;
+    let checkpointed = Resources::from_wire(&message.checkpointed_resources).unwrap_or_default();
+    if let Some(total) = slave.total.with_checkpointed(&checkpointed) {
+        slave.total = total;
+    }
     let (id, spec, total) = (slave.id.clone(), slave.spec(), slave.total.clone());
     state.slaves.add(slave);
     fx.note(format!("slave {id} registered from {from}: {total}"));
     fx.push(Effect::Link(from.clone()));
     greet(state, from, fx);
     fx.push(Effect::Observe(id.clone(), from.clone()));
-    fx.allocator(AllocatorCall::AddSlave { id, spec, total, used: Default::default() });
+    let used = Default::default();
+    fx.allocator(AllocatorCall::AddSlave { id: id.clone(), spec, total, used });
+    super::tell_plan(state, &id, fx);
     fx.count("master/slave_registrations");
 }
 

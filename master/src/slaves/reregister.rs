@@ -5,8 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use libprocess::{Pid, Time};
 use protos::ids::{ExecutorId, FrameworkId, SlaveId};
 use protos::mesos::internal::{
-    KillTaskMessage, ReconcileTasksMessage, ReregisterSlaveMessage, ShutdownMessage,
+    CheckpointResourcesMessage, KillTaskMessage, ReconcileTasksMessage, ReregisterSlaveMessage,
+    ShutdownMessage,
 };
+use protos::mesos::slave_info::capability::Type as SlaveCapability;
 use protos::mesos::task_status::{Reason, Source};
 use protos::resources::Resources;
 use protos::status;
@@ -32,7 +34,9 @@ pub(crate) fn reregister(
     if !from.is_complete() {
         return fx.refuse(format!("re-registration of slave at '{from}': it cannot be answered"));
     }
-    if let Err(reason) = validate(&message.slave, message.version.as_deref()) {
+    let checked = validate(&message.slave, message.version.as_deref())
+        .and_then(|()| super::admit(state, from, &message.slave));
+    if let Err(reason) = checked {
         return fx.refuse(refused(&reason));
     }
     let Some(id) = message.slave.id.as_ref().map(SlaveId::from) else {
@@ -46,12 +50,13 @@ pub(crate) fn reregister(
         fx.send(from, &ShutdownMessage { message: Some(text.clone()) });
         return fx.refuse(refused(&text));
     }
+    if let Err(text) = may_return(state, &id, from, &message) {
+        fx.send(from, &ShutdownMessage { message: Some(text.clone()) });
+        return fx.refuse(refused(&text));
+    }
     evict(state, &id, from, fx);
     let Some(known) = state.slaves.get(&id) else {
-        state.slaves.begin_change(&id);
-        let operation = Operation::MarkReachable(id, message.slave.clone());
-        let then = AfterRegistry::Readmitted(from.clone(), Box::new(message));
-        return fx.push(Effect::Registry { operation, then });
+        return return_absent(state, id, from, message, now, fx);
     };
     let same_host = known.pid.address().ip() == from.address().ip()
         && known.info.hostname == message.slave.hostname;
@@ -67,6 +72,63 @@ pub(crate) fn reregister(
     let operation = Operation::Update(id, message.slave.clone());
     let then = AfterRegistry::Updated(from.clone(), Box::new(message));
     fx.push(Effect::Registry { operation, then });
+}
+
+/// Slaves that must never come back are told to shut down.
+fn may_return(
+    state: &State,
+    id: &SlaveId,
+    from: &Pid,
+    message: &ReregisterSlaveMessage,
+) -> Result<(), String> {
+    if state.slaves.is_gone(id) {
+        return Err(format!("slave {id} has been marked gone"));
+    }
+    if state.maintenance.is_down(&message.slave.hostname, from) {
+        return Err("the machine is down for maintenance".to_owned());
+    }
+    let admitted = state.slaves.get(id).is_some() || state.slaves.is_recovered(id);
+    if state.config.registry_strict && !admitted {
+        return Err(format!("slave {id} is not in the registry"));
+    }
+    Ok(())
+}
+
+/// A slave that is not registered: expected back, unreachable, or not known at all.
+fn return_absent(
+    state: &mut State,
+    id: SlaveId,
+    from: &Pid,
+    message: ReregisterSlaveMessage,
+    now: Time,
+    fx: &mut Effects,
+) {
+    let recovered = state.slaves.recovered().get(&id);
+    if recovered.is_some_and(|info| *info == message.slave) {
+        return readmitted(state, from, message, now, fx);
+    }
+    let info = message.slave.clone();
+    let operation = match recovered {
+        Some(_) => Operation::Update(id.clone(), info),
+        None => Operation::MarkReachable(id.clone(), info),
+    };
+    state.slaves.begin_change(&id);
+    state.slaves.spare(&id);
+    let then = AfterRegistry::Readmitted(from.clone(), Box::new(message));
+    fx.push(Effect::Registry { operation, then });
+}
+
+/// A slave's resources with what it remembers in its place.
+fn total_of(
+    message: &ReregisterSlaveMessage,
+    checkpointed: &Resources,
+    fx: &mut Effects,
+) -> Resources {
+    let total = Resources::from_wire(&message.slave.resources).unwrap_or_default();
+    total.with_checkpointed(checkpointed).unwrap_or_else(|| {
+        fx.refuse(format!("checkpointed resources {checkpointed} do not fit into {total}"));
+        total
+    })
 }
 
 /// Another slave that was at this PID has lost its place and is removed.
@@ -105,15 +167,23 @@ fn reconnect(
     state.slaves.moved(id, from.clone());
     let adopted = adopt(state, id, &message, now, fx);
     let Some(slave) = state.slaves.get_mut(id) else { return };
-    (slave.connected, slave.active) = (true, true);
+    (slave.connected, slave.active) = (true, !slave.deactivated);
     slave.epoch += 1;
     slave.reregistered = Some(now);
     slave.version = message.version.clone().unwrap_or_default();
     slave.capabilities = message.agent_capabilities.clone();
     slave.resource_version = message.resource_version_uuid.clone();
-    let total = Resources::from_wire(&message.slave.resources).unwrap_or_default();
+    // A slave that takes operations knows best; one that is told the whole outcome is told it again.
+    let knows = slave.has(SlaveCapability::ResourceProvider);
+    let checkpointed = match knows {
+        true => Resources::from_wire(&message.checkpointed_resources).unwrap_or_default(),
+        false => slave.total.checkpointed(),
+    };
+    let revocable = slave.total.revocable();
+    let total = total_of(&message, &checkpointed, fx).plus(&revocable);
     slave.total = total.clone();
     slave.info = message.slave.clone();
+    let active = slave.active;
     let spec = slave.spec();
     slave.restarted |= adopted.news;
     let kills = std::mem::take(&mut slave.pending_kills);
@@ -129,10 +199,20 @@ fn reconnect(
         let used = used_on(state, id);
         fx.allocator(AllocatorCall::RemoveSlave(id.clone()));
         fx.allocator(AllocatorCall::AddSlave { id: id.clone(), spec, total, used });
+        if !active {
+            fx.allocator(AllocatorCall::DeactivateSlave(id.clone()));
+        }
     } else {
         fx.allocator(AllocatorCall::UpdateSlave(id.clone(), total));
-        fx.allocator(AllocatorCall::ActivateSlave(id.clone()));
+        if active {
+            fx.allocator(AllocatorCall::ActivateSlave(id.clone()));
+        }
     }
+    if !knows {
+        let resources = checkpointed.to_wire();
+        fx.send(from, &CheckpointResourcesMessage { resources });
+    }
+    super::drain::remind(state, id, fx);
     for (framework, task) in kills.into_iter().chain(adopted.kill) {
         let (framework_id, task_id) = (framework.wire(), task.wire());
         fx.send(from, &KillTaskMessage { framework_id, task_id, kill_policy: None });
@@ -155,6 +235,8 @@ pub(crate) fn readmitted(
     slave.version = message.version.clone().unwrap_or_default();
     slave.capabilities = message.agent_capabilities.clone();
     slave.resource_version = message.resource_version_uuid.clone();
+    let checkpointed = Resources::from_wire(&message.checkpointed_resources).unwrap_or_default();
+    slave.total = total_of(&message, &checkpointed, fx);
     slave.reregistered = Some(now);
     slave.restarted = state.slaves.unreachable_since(&id).is_some();
     let (spec, total) = (slave.spec(), slave.total.clone());
@@ -166,6 +248,11 @@ pub(crate) fn readmitted(
     fx.push(Effect::Observe(id.clone(), from.clone()));
     let used = used_on(state, &id);
     fx.allocator(AllocatorCall::AddSlave { id: id.clone(), spec, total, used });
+    if state.slaves.get(&id).is_some_and(|slave| !slave.active) {
+        fx.allocator(AllocatorCall::DeactivateSlave(id.clone()));
+    }
+    super::tell_plan(state, &id, fx);
+    super::drain::remind(state, &id, fx);
     tell_frameworks(state, from, &message, fx);
     for (framework, task) in adopted.kill {
         let (framework_id, task_id) = (framework.wire(), task.wire());
@@ -243,133 +330,4 @@ fn forget_executors(
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::testing::*;
-    use protos::mesos::internal::{ShutdownFrameworkMessage, SlaveReregisteredMessage};
-    use protos::mesos::{self, TaskState};
-
-    fn message(tasks: Vec<mesos::Task>) -> ReregisterSlaveMessage {
-        let version = Some("1.11.0".into());
-        let mut info = framework_info();
-        info.id = Some(f().wire());
-        let (slave, frameworks) = (slave_info(), vec![info]);
-        ReregisterSlaveMessage { slave, version, tasks, frameworks, ..Default::default() }
-    }
-
-    fn run(state: &mut State, message: ReregisterSlaveMessage) -> Effects {
-        decide(state, |state, fx| reregister(state, &home(), message, NOW, fx))
-    }
-
-    #[test]
-    fn slave_registered_is_told_what_it_did_not_mention() {
-        let mut state = cluster();
-        for id in ["kept", "missing"] {
-            running(&mut state, id);
-        }
-        state.slaves.get_mut(&s()).unwrap().pending_kills.insert((f(), "kept".into()));
-        let fx = run(&mut state, message(vec![task("kept", TaskState::TaskRunning)]));
-        let (to, greeting) = fx.sent::<SlaveReregisteredMessage>().remove(0);
-        assert_eq!(to, home());
-        assert_eq!(greeting.reconciliations[0].statuses[0].task_id.value, "missing");
-        assert_eq!(greeting.reconciliations[0].statuses.len(), 1);
-        assert_eq!(fx.sent::<KillTaskMessage>()[0].1.task_id.value, "kept");
-        assert!(fx.0.contains(&Effect::Allocator(AllocatorCall::ActivateSlave(s()))));
-    }
-
-    #[test]
-    fn task_that_had_ended_is_told_again_and_never_lost() {
-        let mut state = cluster();
-        running(&mut state, "ended");
-        let framework = state.frameworks.get_mut(&f()).unwrap();
-        let entry = framework.tasks.get_mut(&"ended".into()).unwrap();
-        let finished = status::of(&"ended".into(), TaskState::TaskFinished, 1.0).build();
-        entry.update(&finished, None, TaskState::TaskFinished);
-        let fx = run(&mut state, message(vec![]));
-        let (_, greeting) = fx.sent::<SlaveReregisteredMessage>().remove(0);
-        assert!(greeting.reconciliations.is_empty());
-        let told = fx.sent::<protos::mesos::internal::StatusUpdateMessage>();
-        assert_eq!(told[0].1.update.status.state(), TaskState::TaskFinished);
-        let tasks = &state.frameworks.get(&f()).unwrap().tasks;
-        assert!(tasks.active().is_empty());
-        assert_eq!(tasks.completed().count(), 1);
-    }
-
-    #[test]
-    fn slave_with_another_description_waits_for_the_registry() {
-        let mut state = cluster();
-        let mut message = message(vec![]);
-        message.slave.resources = resources("cpus:8;mem:1024").to_wire();
-        let fx = run(&mut state, message.clone());
-        let [Effect::Registry { operation: Operation::Update(..), .. }] = &fx.0[..] else {
-            panic!("{fx:?}")
-        };
-        assert_eq!(state.slaves.get(&s()).unwrap().total.cpus(), 4.0);
-        let fx = decide(&mut state, |state, fx| updated(state, &home(), message, NOW, fx));
-        assert_eq!(fx.sent::<SlaveReregisteredMessage>().len(), 1);
-        assert_eq!(state.slaves.get(&s()).unwrap().total.cpus(), 8.0);
-    }
-
-    #[test]
-    fn slave_unknown_is_let_in_with_its_tasks_and_their_framework() {
-        let mut state = empty();
-        let message = message(vec![task("t", TaskState::TaskRunning)]);
-        let fx = run(&mut state, message.clone());
-        assert!(matches!(fx.0[..], [Effect::Registry { .. }]));
-        assert!(run(&mut state, message.clone()).0.is_empty(), "a repeated one waits");
-        assert!(state.frameworks.get(&f()).is_none());
-        let fx = decide(&mut state, |state, fx| readmitted(state, &home(), message, NOW, fx));
-        let framework = state.frameworks.get(&f()).unwrap();
-        assert!(framework.recovered && !framework.active);
-        assert!(framework.tasks.get(&"t".into()).is_some());
-        let used: BTreeMap<_, _> = [(f(), resources("cpus:1").allocated_to("*"))].into();
-        assert!(fx.0.iter().any(|effect| matches!(effect,
-            Effect::Allocator(AllocatorCall::AddSlave { used: told, .. }) if *told == used)));
-    }
-
-    #[test]
-    fn slave_unreachable_brings_its_tasks_back() {
-        let mut state = cluster();
-        running(&mut state, "t");
-        decide(&mut state, |state, fx| super::super::lost::unreachable(state, &s(), NOW, fx));
-        let message = message(vec![task("t", TaskState::TaskRunning)]);
-        let fx = decide(&mut state, |state, fx| readmitted(state, &home(), message, NOW, fx));
-        let reason = Reason::SlaveReregistered.into();
-        assert_eq!(updates(&fx), [("t".to_owned(), TaskState::TaskRunning, reason)]);
-        assert!(state.slaves.unreachable_since(&s()).is_none());
-    }
-
-    #[test]
-    fn task_told_ended_does_not_live_again() {
-        let mut state = cluster();
-        running(&mut state, "t");
-        decide(&mut state, |state, fx| super::super::lost::exited(state, &home(), NOW, fx));
-        let fx = run(&mut state, message(vec![task("t", TaskState::TaskRunning)]));
-        assert_eq!(fx.sent::<KillTaskMessage>()[0].1.task_id.value, "t");
-        assert!(state.frameworks.get(&f()).unwrap().tasks.active().is_empty());
-        assert!(state.slaves.get(&s()).unwrap().connected);
-    }
-
-    #[test]
-    fn framework_completed_is_shut_down_on_the_slave() {
-        let mut state = cluster();
-        state.frameworks.complete(&f(), NOW);
-        let fx = run(&mut state, message(vec![task("t", TaskState::TaskRunning)]));
-        assert_eq!(fx.sent::<ShutdownFrameworkMessage>().len(), 1);
-        assert!(state.frameworks.get(&f()).is_none());
-    }
-
-    #[test]
-    fn slave_removed_or_moved_is_shut_down() {
-        type Spoil = fn(&mut State, &mut ReregisterSlaveMessage);
-        let spoil: [Spoil; 2] = [
-            |state, _| drop(state.slaves.remove(&s())),
-            |_, message| message.slave.hostname = "elsewhere".into(),
-        ];
-        for spoil in spoil {
-            let (mut state, mut message) = (cluster(), message(vec![]));
-            spoil(&mut state, &mut message);
-            assert_eq!(run(&mut state, message).sent::<ShutdownMessage>()[0].0, home());
-        }
-    }
-}
+mod tests;

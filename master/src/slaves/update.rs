@@ -2,14 +2,11 @@
 
 use libprocess::Pid;
 use protos::ids::{ExecutorId, FrameworkId, SlaveId, TaskId};
-use protos::mesos::internal::{
-    AcknowledgeOperationStatusMessage, ExitedExecutorMessage, StatusUpdateMessage,
-    UpdateOperationStatusMessage, UpdateSlaveMessage,
-};
+use protos::mesos::internal::{ExitedExecutorMessage, StatusUpdateMessage, UpdateSlaveMessage};
 use protos::resources::Resources;
 use protos::task_state;
 
-use crate::calls::offers::rescind;
+use crate::calls::{offers::rescind, operation_status};
 use crate::effects::{AllocatorCall, Effects};
 use crate::state::State;
 
@@ -44,7 +41,13 @@ pub(crate) fn status_update(state: &mut State, message: StatusUpdateMessage, fx:
         Some(task) => {
             let told = update.status.state().as_str_name();
             fx.note(format!("task {task_id} of framework {framework_id}: {told}"));
+            let was_over = task_state::is_terminal(task.state());
             let freed = task.update(&update.status, uuid, latest);
+            if !was_over && task_state::is_terminal(task.state()) {
+                let mut status = update.status.clone();
+                status.set_state(latest);
+                fx.count_end(&framework_id, &status);
+            }
             fx.recover(&framework_id, &slave_id, freed, None);
             fx.count("master/valid_status_updates");
         }
@@ -76,34 +79,6 @@ pub(crate) fn exited_executor(
     }
 }
 
-/// An operation's update. No operation of a framework is in the books yet, so that none waits for
-/// it: the master acknowledges it itself, and the slave stops repeating it.
-pub(crate) fn operation_update(
-    state: &State,
-    from: &Pid,
-    message: &UpdateOperationStatusMessage,
-    fx: &mut Effects,
-) {
-    let Some(slave) = state.slaves.by_pid(from) else {
-        return fx
-            .refuse(format!("update of an operation by {from}: no slave is registered there"));
-    };
-    fx.refuse(format!("update of an operation by slave {}: the operation is unknown", slave.id));
-    if let (Some(status_uuid), Some(operation_uuid)) =
-        (message.status.uuid.clone(), message.operation_uuid.clone())
-    {
-        let resource_provider_id = message.status.resource_provider_id.clone();
-        fx.send(
-            from,
-            &AcknowledgeOperationStatusMessage {
-                status_uuid,
-                operation_uuid,
-                resource_provider_id,
-            },
-        );
-    }
-}
-
 /// The slave's oversubscribed resources changed.
 pub(crate) fn update_slave(
     state: &mut State,
@@ -117,6 +92,8 @@ pub(crate) fn update_slave(
     };
     slave.resource_version =
         message.resource_version_uuid.clone().or(slave.resource_version.take());
+    operation_status::missing(state, &id, message, fx);
+    let Some(slave) = state.slaves.get_mut(&id) else { return };
     if !message.update_oversubscribed_resources() && message.oversubscribed_resources.is_empty() {
         return;
     }
@@ -187,22 +164,6 @@ mod tests {
         let message = update(TaskState::TaskRunning, None);
         let fx = decide(&mut state, |state, fx| status_update(state, message, fx));
         assert_eq!(updates(&fx).len(), 1);
-    }
-
-    #[test]
-    fn update_of_an_operation_is_acknowledged_by_the_master() {
-        let mut state = cluster();
-        let uuid = mesos::Uuid { value: bytes::Bytes::from_static(&[1; 16]) };
-        let mut message = UpdateOperationStatusMessage {
-            operation_uuid: Some(uuid.clone()),
-            ..Default::default()
-        };
-        message.status.uuid = Some(uuid);
-        let fx = decide(&mut state, |state, fx| {
-            operation_update(state, &home(), &message, fx);
-            operation_update(state, &scheduler(), &message, fx);
-        });
-        assert_eq!(fx.sent::<AcknowledgeOperationStatusMessage>().len(), 1);
     }
 
     #[test]

@@ -1,9 +1,10 @@
 //! Frameworks: registered, recovered, completed.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
 use std::time::Duration;
 
-use allocator::FrameworkSpec;
+use allocator::{FrameworkSpec, OfferConstraints};
 use libprocess::{Pid, Time};
 use protos::duration::from_secs_f64;
 use protos::ids::{ExecutorId, FrameworkId, OfferId, SlaveId};
@@ -14,7 +15,7 @@ use protos::resources::Resources;
 use super::{TaskEntry, Tasks};
 
 /// A framework as the master knows it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Framework {
     pub(crate) id: FrameworkId,
     pub(crate) info: mesos::FrameworkInfo,
@@ -32,6 +33,8 @@ pub(crate) struct Framework {
     /// Counts disconnections, so that an old reminder is recognised.
     pub(crate) epoch: u64,
     pub(crate) suppressed: BTreeSet<String>,
+    /// Which slaves it wants offers of.
+    pub(crate) constraints: OfferConstraints,
     pub(crate) tasks: Tasks,
     pub(crate) executors: BTreeMap<SlaveId, BTreeMap<ExecutorId, mesos::ExecutorInfo>>,
     pub(crate) offers: BTreeSet<OfferId>,
@@ -57,6 +60,7 @@ impl Framework {
             unregistered: None,
             epoch: 0,
             suppressed: BTreeSet::new(),
+            constraints: OfferConstraints::default(),
             tasks: Tasks::default(),
             executors: BTreeMap::new(),
             offers: BTreeSet::new(),
@@ -78,6 +82,7 @@ impl Framework {
     pub(crate) fn spec(&self) -> FrameworkSpec {
         FrameworkSpec {
             suppressed_roles: self.suppressed.clone(),
+            constraints: self.constraints.clone(),
             ..FrameworkSpec::new(&self.info, self.roles())
         }
     }
@@ -147,14 +152,16 @@ pub(crate) fn roles_of(info: &mesos::FrameworkInfo) -> BTreeSet<String> {
     }
 }
 
-/// All frameworks of a master.
-#[derive(Debug)]
+/// All frameworks of a master. Each is shared with snapshots until it changes.
+#[derive(Debug, Clone)]
 pub(crate) struct Frameworks {
     prefix: String,
     next: u64,
-    registered: BTreeMap<FrameworkId, Framework>,
-    completed: VecDeque<Framework>,
+    registered: BTreeMap<FrameworkId, Arc<Framework>>,
+    completed: VecDeque<Arc<Framework>>,
     keep_completed: usize,
+    /// Principals and frameworks of the schedulers that are connected.
+    principals: BTreeMap<Pid, (Option<String>, FrameworkId)>,
 }
 
 impl Frameworks {
@@ -165,6 +172,7 @@ impl Frameworks {
             registered: BTreeMap::new(),
             completed: VecDeque::new(),
             keep_completed,
+            principals: BTreeMap::new(),
         }
     }
 
@@ -175,16 +183,36 @@ impl Frameworks {
         id
     }
 
+    /// The principal of the scheduler at that PID; None when there is none.
+    pub(crate) fn principal_at(&self, pid: &Pid) -> Option<&Option<String>> {
+        self.principals.get(pid).map(|(principal, _)| principal)
+    }
+
+    /// The framework of the scheduler at that PID.
+    pub(crate) fn framework_at(&self, pid: &Pid) -> Option<&FrameworkId> {
+        self.principals.get(pid).map(|(_, id)| id)
+    }
+
+    /// A scheduler is there now.
+    pub(crate) fn connected_at(&mut self, pid: &Pid, principal: Option<String>, id: FrameworkId) {
+        self.principals.insert(pid.clone(), (principal, id));
+    }
+
+    /// Nobody is there any more.
+    pub(crate) fn disconnected_at(&mut self, pid: &Pid) {
+        self.principals.remove(pid);
+    }
+
     pub(crate) fn add(&mut self, framework: Framework) {
-        self.registered.insert(framework.id.clone(), framework);
+        self.registered.insert(framework.id.clone(), Arc::new(framework));
     }
 
     pub(crate) fn get(&self, id: &FrameworkId) -> Option<&Framework> {
-        self.registered.get(id)
+        self.registered.get(id).map(|framework| &**framework)
     }
 
     pub(crate) fn get_mut(&mut self, id: &FrameworkId) -> Option<&mut Framework> {
-        self.registered.get_mut(id)
+        self.registered.get_mut(id).map(Arc::make_mut)
     }
 
     /// The framework, provided that the message comes from its scheduler.
@@ -202,15 +230,15 @@ impl Frameworks {
 
     /// The connected framework whose scheduler has this PID.
     pub(crate) fn by_pid(&self, pid: &Pid) -> Option<&Framework> {
-        self.registered.values().find(|framework| framework.connected && framework.pid == *pid)
+        self.iter().find(|framework| framework.connected && framework.pid == *pid)
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Framework> {
-        self.registered.values()
+        self.registered.values().map(|framework| &**framework)
     }
 
     pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Framework> {
-        self.registered.values_mut()
+        self.registered.values_mut().map(Arc::make_mut)
     }
 
     pub(crate) fn ids(&self) -> Vec<FrameworkId> {
@@ -218,7 +246,7 @@ impl Frameworks {
     }
 
     pub(crate) fn completed(&self) -> impl Iterator<Item = &Framework> {
-        self.completed.iter()
+        self.completed.iter().map(|framework| &**framework)
     }
 
     pub(crate) fn is_completed(&self, id: &FrameworkId) -> bool {
@@ -227,10 +255,12 @@ impl Frameworks {
 
     /// Moves a framework to the completed ones.
     pub(crate) fn complete(&mut self, id: &FrameworkId, now: Time) {
-        if let Some(mut framework) = self.registered.remove(id) {
+        if let Some(mut shared) = self.registered.remove(id) {
+            let framework = Arc::make_mut(&mut shared);
+            self.principals.remove(&framework.pid);
             (framework.connected, framework.active) = (false, false);
             framework.unregistered = Some(now);
-            self.completed.push_back(framework);
+            self.completed.push_back(shared);
             while self.completed.len() > self.keep_completed {
                 self.completed.pop_front();
             }

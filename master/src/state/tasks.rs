@@ -1,6 +1,7 @@
 //! The tasks of one framework: active, completed, unreachable.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
 
 use protos::ids::{SlaveId, TaskId};
 use protos::mesos;
@@ -70,39 +71,45 @@ impl TaskEntry {
     }
 }
 
-/// All tasks of a framework.
-#[derive(Debug, Default)]
+/// All tasks of a framework. Entries are shared with snapshots until they change.
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Tasks {
-    active: BTreeMap<TaskId, TaskEntry>,
+    active: BTreeMap<TaskId, Arc<TaskEntry>>,
     /// Ids of the active tasks by slave; no set is empty.
     by_slave: BTreeMap<SlaveId, BTreeSet<TaskId>>,
-    completed: VecDeque<TaskEntry>,
-    unreachable: BTreeMap<TaskId, TaskEntry>,
+    completed: VecDeque<Arc<TaskEntry>>,
+    unreachable: BTreeMap<TaskId, Arc<TaskEntry>>,
 }
 
 impl Tasks {
     /// Tasks that the framework has not seen end yet.
-    pub(crate) fn active(&self) -> &BTreeMap<TaskId, TaskEntry> {
+    pub(crate) fn active(&self) -> &BTreeMap<TaskId, Arc<TaskEntry>> {
         &self.active
     }
 
     pub(crate) fn completed(&self) -> impl Iterator<Item = &TaskEntry> {
-        self.completed.iter()
+        self.completed.iter().map(|task| &**task)
     }
 
-    pub(crate) fn unreachable(&self) -> &BTreeMap<TaskId, TaskEntry> {
+    pub(crate) fn unreachable(&self) -> &BTreeMap<TaskId, Arc<TaskEntry>> {
         &self.unreachable
+    }
+
+    /// All of them: active, then unreachable, then completed.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &TaskEntry> {
+        let known = self.active.values().chain(self.unreachable.values());
+        known.chain(&self.completed).map(|task| &**task)
     }
 
     pub(crate) fn add(&mut self, id: TaskId, task: TaskEntry) {
         self.take(&id);
         self.unreachable.remove(&id);
         self.by_slave.entry(task.slave.clone()).or_default().insert(id.clone());
-        self.active.insert(id, task);
+        self.active.insert(id, Arc::new(task));
     }
 
     /// Takes a task off the active ones.
-    fn take(&mut self, id: &TaskId) -> Option<TaskEntry> {
+    fn take(&mut self, id: &TaskId) -> Option<Arc<TaskEntry>> {
         let task = self.active.remove(id)?;
         if let Some(here) = self.by_slave.get_mut(&task.slave) {
             here.remove(id);
@@ -114,11 +121,11 @@ impl Tasks {
     }
 
     pub(crate) fn get(&self, id: &TaskId) -> Option<&TaskEntry> {
-        self.active.get(id)
+        self.active.get(id).map(|task| &**task)
     }
 
     pub(crate) fn get_mut(&mut self, id: &TaskId) -> Option<&mut TaskEntry> {
-        self.active.get_mut(id)
+        self.active.get_mut(id).map(Arc::make_mut)
     }
 
     /// Moves a task to the completed ones, of which the newest `keep` stay.
@@ -149,7 +156,7 @@ impl Tasks {
     /// The active tasks on a slave.
     pub(crate) fn here(&self, slave: &SlaveId) -> impl Iterator<Item = (&TaskId, &TaskEntry)> {
         let ids = self.by_slave.get(slave).into_iter().flatten();
-        ids.filter_map(|id| Some((id, self.active.get(id)?)))
+        ids.filter_map(|id| Some((id, &**self.active.get(id)?)))
     }
 
     /// True when the framework was told that the task has ended there.

@@ -47,7 +47,7 @@ pub(crate) fn validate(info: &mesos::FrameworkInfo, config: &Config) -> Result<(
 }
 
 /// The rules of role names: `*`, or components between slashes without blanks and leading dashes.
-fn validate_role(role: &str) -> Result<(), String> {
+pub(crate) fn validate_role(role: &str) -> Result<(), String> {
     let bad = |why: &str| Err(format!("role '{role}' {why}"));
     if role == "*" {
         return Ok(());

@@ -69,3 +69,32 @@ impl Resources {
 pub fn is_volume(resource: &mesos::Resource) -> bool {
     resource.disk.as_ref().is_some_and(|disk| disk.persistence.is_some())
 }
+
+impl Resources {
+    /// The disk that volumes are made of: without persistence and mount, not shared; its source stays.
+    #[must_use]
+    pub fn without_volumes(&self) -> Resources {
+        self.map(|resource| {
+            if is_volume(resource) {
+                let source = resource.disk.take().and_then(|disk| disk.source);
+                resource.disk = source.map(|source| mesos::resource::DiskInfo {
+                    source: Some(source),
+                    ..Default::default()
+                });
+                resource.shared = None;
+            }
+        })
+    }
+
+    /// A host's resources after what it remembers: those of `checkpointed` take the place of the
+    /// plain ones that they were made of. None when these are not all here.
+    pub fn with_checkpointed(&self, checkpointed: &Resources) -> Option<Resources> {
+        let dynamic = Some(ReservationType::Dynamic.into());
+        let origin = checkpointed.once_each().without_volumes().map(|resource| {
+            while resource.reservations.last().is_some_and(|last| last.r#type == dynamic) {
+                resource.reservations.pop();
+            }
+        });
+        Some(self.checked_sub(&origin)?.plus(&checkpointed.once_each()))
+    }
+}

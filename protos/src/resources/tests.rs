@@ -208,3 +208,19 @@ fn reservations_are_put_on_and_taken_off_one_at_a_time() {
     both[0].role = Some("other".into());
     assert!(Resources::from_wire(&both).is_err());
 }
+
+#[test]
+fn what_a_host_remembers_takes_the_place_of_what_it_was_made_of() {
+    let base = r("cpus:4;disk:100;disk(web):64");
+    let static_volume = Resources::from_wire(&[volume("a", 64.0, false)]).unwrap();
+    let dynamic = mesos::resource::ReservationInfo {
+        r#type: Some(mesos::resource::reservation_info::Type::Dynamic.into()),
+        role: Some("eng".into()),
+        ..Default::default()
+    };
+    let kept = static_volume.plus(&r("cpus:1").push_reservation(&dynamic));
+    let total = base.with_checkpointed(&kept).unwrap();
+    assert_eq!((total.cpus(), total.disk()), (4.0, 164.0));
+    assert_eq!(total.checkpointed(), kept);
+    assert_eq!(r("cpus:1").with_checkpointed(&kept), None);
+}

@@ -288,7 +288,7 @@ impl Open {
     /// Sends a message once everything decided so far is durable.
     fn reply<M: Message + Name>(&mut self, to: Pid, message: &M) {
         let (name, body) = (M::full_name(), message.encode_to_vec().into());
-        self.answers.push(Box::new(move |cx| cx.send_raw(&to, name, body)));
+        self.answers.push(Box::new(move |cx| cx.send_raw(&to, name.into(), body)));
     }
 
     /// Accepts with the action at a position, which may have to be read first.

@@ -1,5 +1,9 @@
 //! The flags of `mesos-master`; environment variables `MESOS_*` stand in for them.
 
+mod allocation;
+mod registry;
+mod security;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
@@ -9,7 +13,12 @@ use clap::Parser;
 use libprocess::flags::Logging;
 use protos::duration;
 
-use crate::Config;
+pub use allocation::Allocation;
+pub use registry::{Rate, Registry};
+pub use security::Security;
+
+use crate::security::{Credentials, CredentialsError};
+use crate::{Config, Whitelist, registrar};
 
 /// Flags of the master. Durations are written like `15secs`.
 #[derive(Parser, Debug, Clone)]
@@ -44,8 +53,8 @@ pub struct Flags {
     /// Directory for what the master keeps on disk
     #[arg(long, help_heading = "Cluster")]
     pub work_dir: Option<PathBuf>,
-    /// Where the registry is kept: in_memory
-    #[arg(long, help_heading = "Cluster", default_value = "in_memory", value_parser = ["in_memory"])]
+    /// Where the registry is kept: in_memory, or file for a file below the work directory
+    #[arg(long, help_heading = "Cluster", default_value = "in_memory", value_parser = ["in_memory", "file"])]
     pub registry: String,
 
     /// Time between pings of a slave, 1secs to 15mins
@@ -83,6 +92,20 @@ pub struct Flags {
     #[arg(long, help_heading = "Frameworks", default_value_t = 1000)]
     pub max_unreachable_tasks_per_framework: usize,
 
+    /// Publish metrics of each framework?
+    #[arg(long, help_heading = "Frameworks", default_value_t = true, action = clap::ArgAction::Set)]
+    pub publish_per_framework_metrics: bool,
+
+    /// The allocator
+    #[command(flatten)]
+    pub allocation: Allocation,
+    /// Authentication and authorisation
+    #[command(flatten)]
+    pub security: Security,
+    /// The registry
+    #[command(flatten)]
+    pub registry_flags: Registry,
+
     /// Print the version and exit
     #[arg(long)]
     pub version: bool,
@@ -94,6 +117,33 @@ pub struct Flags {
 /// Weights by role.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Weights(pub BTreeMap<String, f64>);
+
+/// A message in JSON.
+fn json<M: prost::Message + prost::Name + Default>(text: &str) -> Result<M, String> {
+    let value = serde_json::from_str(text).map_err(|error| error.to_string())?;
+    protos::json::from_json(&value).map_err(|error| error.to_string())
+}
+
+/// A file that a flag names cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum CredentialsFileError {
+    /// It cannot be read.
+    #[error("cannot read credentials {path}: {source}")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// It is not what it should be.
+    #[error("credentials {path}: {source}")]
+    Parse {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        source: CredentialsError,
+    },
+}
 
 fn within(text: &str, from: Duration, to: Duration) -> Result<Duration, String> {
     let value = duration::parse(text).map_err(|error| error.to_string())?;
@@ -126,6 +176,21 @@ fn weights(text: &str) -> Result<Weights, String> {
 }
 
 impl Flags {
+    /// The secrets that flag `credentials` leads to; None without the flag.
+    ///
+    /// # Errors
+    /// [`CredentialsFileError`] naming the file, never what is in it.
+    pub fn credentials(&self) -> Result<Option<Credentials>, CredentialsFileError> {
+        let Some(path) = self.security.credentials.clone() else { return Ok(None) };
+        match std::fs::read_to_string(&path) {
+            Err(source) => Err(CredentialsFileError::Read { path, source }),
+            Ok(text) => match Credentials::parse(&text) {
+                Ok(credentials) => Ok(Some(credentials)),
+                Err(source) => Err(CredentialsFileError::Parse { path, source }),
+            },
+        }
+    }
+
     /// The master's configuration; `effective` are the flags as `/flags` shows them.
     pub fn config(&self, hostname: String, effective: BTreeMap<String, String>) -> Config {
         let roles = self.roles.as_ref().map(|text| {
@@ -147,6 +212,38 @@ impl Flags {
             max_completed_tasks: self.max_completed_tasks_per_framework,
             max_unreachable_tasks: self.max_unreachable_tasks_per_framework,
             flags: effective,
+            allocator: self.allocation.allocator.clone(),
+            allocation: self.allocation.config(),
+            registrar: registrar::Config {
+                fetch_timeout: self.registry_flags.registry_fetch_timeout,
+                store_timeout: self.registry_flags.registry_store_timeout,
+                ..registrar::Config::default()
+            },
+            registry_strict: self.registry_flags.registry_strict,
+            registry_gc_interval: self.registry_flags.registry_gc_interval,
+            registry_max_agent_age: self.registry_flags.registry_max_agent_age,
+            registry_max_agent_count: self.registry_flags.registry_max_agent_count,
+            agent_removal_rate_limit: self
+                .registry_flags
+                .agent_removal_rate_limit
+                .map(|Rate(count, within)| (count, within)),
+            recovery_agent_removal_limit: self.registry_flags.recovery_agent_removal_limit,
+            whitelist: self
+                .registry_flags
+                .whitelist
+                .clone()
+                .filter(|path| path.as_os_str() != "*")
+                .map_or(Whitelist::All, Whitelist::File),
+            require_agent_domain: self.registry_flags.require_agent_domain,
+            domain: self.registry_flags.domain.clone(),
+            rate_limits: self.security.rate_limits.clone().map(Into::into),
+            acls: self.security.acls.clone(),
+            authenticate_frameworks: self.security.authenticate_frameworks,
+            authenticate_agents: self.security.authenticate_agents,
+            authenticate_http_readonly: self.security.authenticate_http_readonly,
+            authenticate_http_readwrite: self.security.authenticate_http_readwrite,
+            authentication_timeout: self.security.authentication_v0_timeout,
+            publish_per_framework_metrics: self.publish_per_framework_metrics,
             ..Config::default()
         }
     }
@@ -173,6 +270,26 @@ mod tests {
     }
 
     #[test]
+    fn flags_of_security_are_read_and_the_secrets_are_not_among_them() {
+        let directory = std::env::temp_dir().join(format!("credentials-{}", std::process::id()));
+        std::fs::write(&directory, "p hidden").unwrap();
+        let path = format!("--credentials={}", directory.display());
+        let acls = r#"--acls={"permissive": false}"#;
+        let limits = r#"--rate_limits={"limits": [{"principal": "p", "qps": 1}]}"#;
+        let args = [path.as_str(), acls, limits, "--authenticate", "--registry_strict"];
+        let loaded = Loader::new("mesos-master").load::<Flags>(args).unwrap();
+        assert!(!loaded.effective.values().any(|value| value.contains("hidden")));
+        let secrets = loaded.flags.credentials().unwrap();
+        std::fs::remove_file(&directory).unwrap();
+        assert_eq!(secrets.unwrap().secret("p"), Some("hidden"));
+        assert!(loaded.flags.credentials().is_err());
+        let config = loaded.flags.config("h".into(), BTreeMap::new());
+        assert_eq!(config.acls.unwrap().permissive, Some(false));
+        assert!(config.authenticate_frameworks && config.registry_strict);
+        assert_eq!(config.rate_limits.unwrap().by_principal["p"].unwrap().qps, 1.0);
+    }
+
+    #[test]
     fn flags_bad_values_are_refused_in_one_line() {
         for bad in [
             "--port=x",
@@ -183,6 +300,12 @@ mod tests {
             "--weights=a=-1",
             "--registry=replicated_log",
             "--offer_timeout=5",
+            "--acls=nonsense",
+            "--role_sorter=fair",
+            "--min_allocatable_resources=much",
+            "--rate_limits={\"limits\": [{}]}",
+            "--agent_removal_rate_limit=1",
+            "--recovery_agent_removal_limit=200%",
         ] {
             let error = load(&[bad]).unwrap_err();
             assert_eq!(error.lines().count(), 1, "{bad}: {error}");

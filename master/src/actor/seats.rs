@@ -1,0 +1,136 @@
+//! Metrics of each framework: what it calls, what it is sent, what becomes of its offers and tasks.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use libprocess::metrics::{Counter, Metrics};
+use libprocess::{Ctx, Pid};
+use protos::ids::FrameworkId;
+
+use crate::Master;
+use crate::http::escape;
+
+/// The metrics of one framework.
+pub(super) struct Seat {
+    prefix: String,
+    counters: BTreeMap<String, Counter>,
+    subscribed: Arc<AtomicU64>,
+}
+
+impl Seat {
+    fn new(name: &str, id: &FrameworkId, metrics: &Metrics) -> Self {
+        let prefix = format!("master/frameworks/{}/{id}", escape(name));
+        let subscribed = Arc::new(AtomicU64::new(0));
+        let value = subscribed.clone();
+        metrics.gauge_fn(&format!("{prefix}/subscribed"), move || {
+            value.load(Ordering::Relaxed) as f64
+        });
+        Self { prefix, counters: BTreeMap::new(), subscribed }
+    }
+
+    fn count(&mut self, what: &str, metrics: &Metrics) {
+        let counter = match self.counters.get(what) {
+            Some(counter) => counter,
+            None => {
+                let counter = metrics.counter(&format!("{}/{what}", self.prefix));
+                self.counters.entry(what.to_owned()).or_insert(counter)
+            }
+        };
+        counter.increment();
+    }
+
+    fn forget(self, metrics: &Metrics) {
+        for what in self.counters.keys() {
+            metrics.remove(&format!("{}/{what}", self.prefix));
+        }
+        metrics.remove(&format!("{}/subscribed", self.prefix));
+    }
+}
+
+/// The event that a message to a scheduler is.
+fn event(name: &str) -> Option<&'static str> {
+    Some(match name.rsplit('.').next().unwrap_or_default() {
+        "FrameworkErrorMessage" => "error",
+        "LostSlaveMessage" | "ExitedExecutorMessage" => "failure",
+        "InverseOffersMessage" => "inverse_offers",
+        "ExecutorToFrameworkMessage" => "message",
+        "ResourceOffersMessage" => "offers",
+        "RescindResourceOfferMessage" => "rescind",
+        "RescindInverseOfferMessage" => "rescind_inverse_offer",
+        "FrameworkRegisteredMessage" | "FrameworkReregisteredMessage" => "subscribed",
+        "StatusUpdateMessage" => "update",
+        "Event" => "update_operation_status",
+        _ => return None,
+    })
+}
+
+/// The call that a message of a scheduler is, in the older form.
+pub(super) fn call(name: &str) -> Option<&'static str> {
+    Some(match name.rsplit('.').next().unwrap_or_default() {
+        "LaunchTasksMessage" => "accept",
+        "StatusUpdateAcknowledgementMessage" => "acknowledge",
+        "KillTaskMessage" => "kill",
+        "FrameworkToExecutorMessage" => "message",
+        "ReconcileTasksMessage" => "reconcile",
+        "ResourceRequestMessage" => "request",
+        "ReviveOffersMessage" => "revive",
+        "ReregisterFrameworkMessage" => "subscribe",
+        "UnregisterFrameworkMessage" => "teardown",
+        _ => return None,
+    })
+}
+
+impl Master {
+    /// Counts something of a framework.
+    pub(super) fn count_of(&mut self, id: &FrameworkId, what: &str, cx: &Ctx<Self>) {
+        if !self.state.config.publish_per_framework_metrics {
+            return;
+        }
+        let Some(framework) = self.state.frameworks.get(id) else { return };
+        let metrics = cx.node().metrics();
+        let name = &framework.info.name;
+        let seat = self.seats.entry(id.clone()).or_insert_with(|| Seat::new(name, id, metrics));
+        let connected = u64::from(framework.connected);
+        seat.subscribed.store(connected, Ordering::Relaxed);
+        seat.count(what, metrics);
+    }
+
+    /// Counts a call under its kind and under all.
+    pub(super) fn count_call(&mut self, from: &Pid, kind: &str, cx: &Ctx<Self>) {
+        if let Some(id) = self.state.frameworks.framework_at(from).cloned() {
+            self.count_of(&id, "calls", cx);
+            self.count_of(&id, &format!("calls/{kind}"), cx);
+        }
+    }
+
+    /// Counts a message to a scheduler as the event that it is.
+    pub(super) fn count_event(&mut self, to: &Pid, name: &str, cx: &Ctx<Self>) {
+        let Some(kind) = event(name) else { return };
+        if let Some(id) = self.state.frameworks.framework_at(to).cloned() {
+            self.count_of(&id, "events", cx);
+            self.count_of(&id, &format!("events/{kind}"), cx);
+            match kind {
+                "offers" => self.count_of(&id, "offers/sent", cx),
+                "rescind" => self.count_of(&id, "offers/rescinded", cx),
+                _ => {}
+            }
+        }
+    }
+
+    /// Frameworks that broke off are not subscribed; those that ended have no metrics any more.
+    pub(super) fn settle_seats(&mut self, cx: &Ctx<Self>) {
+        let state = &self.state;
+        let ended = |id: &&FrameworkId| state.frameworks.get(id).is_none();
+        let ended: Vec<_> = self.seats.keys().filter(ended).cloned().collect();
+        for id in ended {
+            if let Some(seat) = self.seats.remove(&id) {
+                seat.forget(cx.node().metrics());
+            }
+        }
+        for (id, seat) in &self.seats {
+            let connected = self.state.frameworks.get(id).is_some_and(|f| f.connected);
+            seat.subscribed.store(u64::from(connected), Ordering::Relaxed);
+        }
+    }
+}

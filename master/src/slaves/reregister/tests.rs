@@ -1,0 +1,128 @@
+use super::*;
+use crate::testing::*;
+use protos::mesos::internal::{ShutdownFrameworkMessage, SlaveReregisteredMessage};
+use protos::mesos::{self, TaskState};
+
+fn message(tasks: Vec<mesos::Task>) -> ReregisterSlaveMessage {
+    let version = Some("1.11.0".into());
+    let mut info = framework_info();
+    info.id = Some(f().wire());
+    let (slave, frameworks) = (slave_info(), vec![info]);
+    ReregisterSlaveMessage { slave, version, tasks, frameworks, ..Default::default() }
+}
+
+fn run(state: &mut State, message: ReregisterSlaveMessage) -> Effects {
+    decide(state, |state, fx| reregister(state, &home(), message, NOW, fx))
+}
+
+#[test]
+fn slave_registered_is_told_what_it_did_not_mention() {
+    let mut state = cluster();
+    for id in ["kept", "missing"] {
+        running(&mut state, id);
+    }
+    state.slaves.get_mut(&s()).unwrap().pending_kills.insert((f(), "kept".into()));
+    let fx = run(&mut state, message(vec![task("kept", TaskState::TaskRunning)]));
+    let (to, greeting) = fx.sent::<SlaveReregisteredMessage>().remove(0);
+    assert_eq!(to, home());
+    assert_eq!(greeting.reconciliations[0].statuses[0].task_id.value, "missing");
+    assert_eq!(greeting.reconciliations[0].statuses.len(), 1);
+    assert_eq!(fx.sent::<KillTaskMessage>()[0].1.task_id.value, "kept");
+    assert!(fx.0.contains(&Effect::Allocator(AllocatorCall::ActivateSlave(s()))));
+}
+
+#[test]
+fn task_that_had_ended_is_told_again_and_never_lost() {
+    let mut state = cluster();
+    running(&mut state, "ended");
+    let framework = state.frameworks.get_mut(&f()).unwrap();
+    let entry = framework.tasks.get_mut(&"ended".into()).unwrap();
+    let finished = status::of(&"ended".into(), TaskState::TaskFinished, 1.0).build();
+    entry.update(&finished, None, TaskState::TaskFinished);
+    let fx = run(&mut state, message(vec![]));
+    let (_, greeting) = fx.sent::<SlaveReregisteredMessage>().remove(0);
+    assert!(greeting.reconciliations.is_empty());
+    let told = fx.sent::<protos::mesos::internal::StatusUpdateMessage>();
+    assert_eq!(told[0].1.update.status.state(), TaskState::TaskFinished);
+    let tasks = &state.frameworks.get(&f()).unwrap().tasks;
+    assert!(tasks.active().is_empty());
+    assert_eq!(tasks.completed().count(), 1);
+}
+
+#[test]
+fn slave_with_another_description_waits_for_the_registry() {
+    let mut state = cluster();
+    let mut message = message(vec![]);
+    message.slave.resources = resources("cpus:8;mem:1024").to_wire();
+    let fx = run(&mut state, message.clone());
+    let [Effect::Registry { operation: Operation::Update(..), .. }] = &fx.0[..] else {
+        panic!("{fx:?}")
+    };
+    assert_eq!(state.slaves.get(&s()).unwrap().total.cpus(), 4.0);
+    let fx = decide(&mut state, |state, fx| updated(state, &home(), message, NOW, fx));
+    assert_eq!(fx.sent::<SlaveReregisteredMessage>().len(), 1);
+    assert_eq!(state.slaves.get(&s()).unwrap().total.cpus(), 8.0);
+}
+
+#[test]
+fn slave_unknown_is_let_in_with_its_tasks_and_their_framework() {
+    let mut state = empty();
+    let message = message(vec![task("t", TaskState::TaskRunning)]);
+    let fx = run(&mut state, message.clone());
+    assert!(matches!(fx.0[..], [Effect::Registry { .. }]));
+    assert!(run(&mut state, message.clone()).0.is_empty(), "a repeated one waits");
+    assert!(state.frameworks.get(&f()).is_none());
+    let fx = decide(&mut state, |state, fx| readmitted(state, &home(), message, NOW, fx));
+    let framework = state.frameworks.get(&f()).unwrap();
+    assert!(framework.recovered && !framework.active);
+    assert!(framework.tasks.get(&"t".into()).is_some());
+    let used: BTreeMap<_, _> = [(f(), resources("cpus:1").allocated_to("*"))].into();
+    assert!(fx.0.iter().any(|effect| matches!(effect,
+        Effect::Allocator(AllocatorCall::AddSlave { used: told, .. }) if *told == used)));
+}
+
+#[test]
+fn slave_unreachable_brings_its_tasks_back() {
+    let mut state = cluster();
+    running(&mut state, "t");
+    decide(&mut state, |state, fx| super::super::lost::unreachable(state, &s(), NOW, fx));
+    let message = message(vec![task("t", TaskState::TaskRunning)]);
+    let fx = decide(&mut state, |state, fx| readmitted(state, &home(), message, NOW, fx));
+    let reason = Reason::SlaveReregistered.into();
+    assert_eq!(updates(&fx), [("t".to_owned(), TaskState::TaskRunning, reason)]);
+    assert!(state.slaves.unreachable_since(&s()).is_none());
+}
+
+#[test]
+fn task_told_ended_does_not_live_again() {
+    let mut state = cluster();
+    running(&mut state, "t");
+    decide(&mut state, |state, fx| super::super::lost::exited(state, &home(), NOW, fx));
+    let fx = run(&mut state, message(vec![task("t", TaskState::TaskRunning)]));
+    assert_eq!(fx.sent::<KillTaskMessage>()[0].1.task_id.value, "t");
+    assert!(state.frameworks.get(&f()).unwrap().tasks.active().is_empty());
+    assert!(state.slaves.get(&s()).unwrap().connected);
+}
+
+#[test]
+fn framework_completed_is_shut_down_on_the_slave() {
+    let mut state = cluster();
+    state.frameworks.complete(&f(), NOW);
+    let fx = run(&mut state, message(vec![task("t", TaskState::TaskRunning)]));
+    assert_eq!(fx.sent::<ShutdownFrameworkMessage>().len(), 1);
+    assert!(state.frameworks.get(&f()).is_none());
+}
+
+#[test]
+fn slave_removed_or_moved_is_shut_down() {
+    type Spoil = fn(&mut State, &mut ReregisterSlaveMessage);
+    let spoil: [Spoil; 2] = [
+        |state, _| drop(state.slaves.remove(&s())),
+        |_, message| message.slave.hostname = "elsewhere".into(),
+    ];
+    for spoil in spoil {
+        let (mut state, mut message) = (cluster(), message(vec![]));
+        spoil(&mut state, &mut message);
+        assert_eq!(run(&mut state, message).sent::<ShutdownMessage>()[0].0, home());
+    }
+}
