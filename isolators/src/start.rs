@@ -111,7 +111,8 @@ impl Starter<'_> {
         let found = Arc::new(found.clone());
         found.move_agent(std::process::id()).map_err(|error| unusable(name, error))?;
         let isolator = CgroupIsolator::new(controller, found, self.options.cgroups_destroy_timeout);
-        Ok(front::start(self.node, isolator.map_err(|error| unusable(name, error))?))
+        let isolator = isolator.map_err(|error| unusable(name, error))?;
+        Ok(front::start(self.node, isolator.within(&self.options.work_dir)))
     }
 
     fn prepared<P: Preparer>(&self, preparer: P) -> Started {
