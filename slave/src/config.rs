@@ -23,6 +23,8 @@ pub struct Helpers {
     pub fetcher: Vec<String>,
     /// `mesos-containerizer`.
     pub containerizer: Vec<String>,
+    /// `mesos-logrotate-logger`.
+    pub logger: Vec<String>,
 }
 
 /// What happens to executors of an earlier run of the slave.
@@ -66,6 +68,10 @@ pub struct Config {
     /// How often they are asked meanwhile; once when absent (flag
     /// `executor_reregistration_retry_interval`).
     pub executor_reregistration_retry: Option<Duration>,
+    /// Region and zone of the host (flag `domain`).
+    pub domain: Option<mesos::DomainInfo>,
+    /// CPUs are limits, too (flag `cgroups_enable_cfs`).
+    pub cgroups_enable_cfs: bool,
     /// Run executors as their user rather than as the slave's (flag `switch_user`).
     pub switch_user: bool,
     /// Executors' environment (flag `executor_environment_variables`); the path only when absent.
@@ -113,6 +119,8 @@ impl Default for Config {
             reconfiguration_policy: ReconfigurationPolicy::Equal,
             executor_reregistration_timeout: Duration::from_secs(2),
             executor_reregistration_retry: None,
+            domain: None,
+            cgroups_enable_cfs: false,
             switch_user: true,
             executor_environment: None,
             max_completed_executors: 150,
@@ -123,6 +131,7 @@ impl Default for Config {
                 executor: vec!["mesos-executor".to_owned()],
                 fetcher: vec!["mesos-fetcher".to_owned()],
                 containerizer: vec!["mesos-containerizer".to_owned()],
+                logger: vec!["mesos-logrotate-logger".to_owned()],
             },
             flags: BTreeMap::new(),
             on_exit: Arc::new(|_, _| {}),

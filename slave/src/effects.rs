@@ -4,11 +4,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use bytes::Bytes;
+use isolators::Allocation;
 use libprocess::Pid;
 use prost::{Message, Name};
 use protos::ids::{ContainerId, ExecutorId, FrameworkId, TaskId};
 use protos::mesos::internal::StatusUpdate;
-use protos::resources::Resources;
 
 /// One thing to do.
 #[derive(Debug, Clone, PartialEq)]
@@ -36,8 +36,8 @@ pub enum Effect {
         executor: ExecutorId,
         /// Which container.
         container: ContainerId,
-        /// What it has from now on.
-        resources: Resources,
+        /// What it may use from now on.
+        allocation: Allocation,
     },
     /// Kills everything in a container.
     Destroy(ContainerId),

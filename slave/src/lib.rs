@@ -13,7 +13,7 @@
 //! - `registration`: how it finds and keeps its master
 //! - `recovery`: what an earlier run left on disk, and what is made of it
 //! - [`status_updates`]: streams of updates, each on disk before it is sent
-//! - [`containerizer`], [`fetcher`], [`executor`]: containers, what goes into them, what runs commands
+//! - [`containerizer`], [`logger`], [`fetcher`], [`executor`]: containers, what goes into them, what runs commands
 //! - [`checkpoint`], [`paths`]: what is on disk, and where
 //! - [`detection`]: what the host has; [`gc`]: what is over and old goes
 //! - [`flags`], [`Config`]: how a slave is told what to do
@@ -38,12 +38,13 @@ pub mod fetcher;
 pub mod flags;
 pub mod gc;
 mod http;
+pub mod logger;
 mod metrics;
+pub mod modules;
 pub mod paths;
 mod recovery;
 mod registration;
 mod run;
-mod sizes;
 mod state;
 pub mod status_updates;
 

@@ -31,6 +31,7 @@ pub fn run(program: &str, args: impl IntoIterator<Item = String>) -> ExitCode {
         println!("mesos {VERSION}");
         return ExitCode::SUCCESS;
     }
+    let idle = flags.warnings(&loaded.effective);
     let config = match flags.config(hostname(&flags), loaded.effective) {
         Ok(config) => config,
         Err(reason) => return fail(program, &reason),
@@ -43,7 +44,7 @@ pub fn run(program: &str, args: impl IntoIterator<Item = String>) -> ExitCode {
         Ok(logger) => logger,
         Err(error) => return fail(program, &error.to_string()),
     };
-    for warning in &loaded.warnings {
+    for warning in loaded.warnings.iter().chain(&idle) {
         slog::warn!(log, "{}", warning);
     }
     real::run(async {
@@ -133,7 +134,7 @@ async fn start_node(
         ..real::Config::default()
     };
     let node = real::start(node.from_env(real::environment_but_bind)?).await?;
-    let options = flags.containerizer(&config);
+    let options = flags.containerizer(&config)?;
     start_with(&node, config, options, detector)
 }
 

@@ -11,15 +11,18 @@ use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
 
+use isolators::Allocation;
 use libprocess::Node;
 use libprocess::real::{Config, run, start};
 use protos::ids::ContainerId;
 use protos::mesos::{self, command_info::Uri};
+use protos::resources::Resources;
 use slave::containerizer::{
     self, ContainerConfig, ContainerError, Containerizer, ContainerizerOptions, LauncherKind,
     RecoveredContainer,
 };
 use slave::fetcher::FetcherOptions;
+use slave::logger::{LoggerOptions, Rotation};
 
 /// How long anything may take.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -32,6 +35,14 @@ struct Host {
 
 /// Runs a test with a containerizer on a node of its own, within the limit.
 fn with_host<F: Future<Output = ()>>(test: impl FnOnce(Host) -> F) {
+    with_logger(None, test);
+}
+
+/// As [`with_host`], where output goes through a logger.
+fn with_logger<F: Future<Output = ()>>(
+    logger: Option<LoggerOptions>,
+    test: impl FnOnce(Host) -> F,
+) {
     run(async {
         let config = Config { ip: Ipv4Addr::LOCALHOST, ..Config::default() };
         let node = start(config).await.unwrap();
@@ -42,6 +53,7 @@ fn with_host<F: Future<Output = ()>>(test: impl FnOnce(Host) -> F) {
             isolation: "process".to_owned(),
             fetcher: vec![env!("CARGO_BIN_EXE_mesos-fetcher").to_owned()],
             launcher: LauncherKind::Posix,
+            logger,
             helper: vec![env!("CARGO_BIN_EXE_mesos-containerizer").to_owned()],
             ..ContainerizerOptions::default()
         };
@@ -65,7 +77,7 @@ impl Host {
             executor_info: mesos::ExecutorInfo::default(),
             command: mesos::CommandInfo { value, ..Default::default() },
             task_info: None,
-            resources: "cpus:2;mem:64".parse().unwrap(),
+            allocation: allocation("cpus:2;mem:64"),
             directory: self.sandbox(name),
             user: None,
             environment: BTreeMap::from([("PATH".to_owned(), path)]),
@@ -81,6 +93,10 @@ impl Host {
             self.node.sleep(Duration::from_millis(10)).await;
         }
     }
+}
+
+fn allocation(text: &str) -> Allocation {
+    Allocation::from(text.parse::<Resources>().unwrap())
 }
 
 fn uri(value: String) -> Uri {
@@ -148,7 +164,7 @@ fn container_destroyed_leaves_no_process_behind() {
         let usage = host.containerizer.usage(&id).await.unwrap();
         assert_eq!((usage.cpus_limit(), usage.mem_limit_bytes()), (2.0, 64 << 20));
         assert!(usage.mem_rss_bytes() > 0 && usage.cpus_user_time_secs.is_some());
-        host.containerizer.update(&id, "cpus:1;mem:32".parse().unwrap()).await.unwrap();
+        host.containerizer.update(&id, allocation("cpus:1;mem:32")).await.unwrap();
         assert_eq!(host.containerizer.usage(&id).await.unwrap().cpus_limit(), 1.0);
         let pid = host.containerizer.status(&id).await.unwrap().executor_pid;
         assert_eq!(pid.unwrap().to_string(), read(&files[1]).trim());
@@ -256,7 +272,13 @@ fn container_of_an_earlier_slave_is_measured_and_destroyed() {
         command.env("MESOS_DIRECTORY", &directory);
         let mut child = command.spawn().unwrap();
         let id = ContainerId::new("c");
-        let recovered = RecoveredContainer { id: id.clone(), pid: child.id(), directory };
+        let recovered = RecoveredContainer {
+            id: id.clone(),
+            pid: child.id(),
+            directory,
+            allocation: allocation("cpus:1;mem:32"),
+            executor_info: mesos::ExecutorInfo::default(),
+        };
         host.containerizer.recover(vec![recovered]).await.unwrap();
         assert!(host.containerizer.usage(&id).await.unwrap().mem_rss_bytes() > 0);
         let over = host.containerizer.wait(&id);
@@ -300,5 +322,27 @@ fn uri_that_several_containers_want_at_once_is_downloaded_once() {
             assert_eq!(read(&stdout), "hello");
         }
         assert_eq!(served.load(std::sync::atomic::Ordering::SeqCst), 1);
+    });
+}
+
+#[test]
+fn output_through_a_logger_stays_within_its_bounds() {
+    let rotation = Rotation { max_bytes: 4096, keep: 1 };
+    let logger = LoggerOptions {
+        program: vec![env!("CARGO_BIN_EXE_mesos-logrotate-logger").to_owned()],
+        stdout: rotation,
+        stderr: rotation,
+    };
+    with_logger(Some(logger), |host| async move {
+        let id = ContainerId::new("c");
+        let config = host.config("c", "seq 10000; echo oops >&2");
+        let sandbox = config.directory.clone();
+        host.containerizer.launch(&id, config).await.unwrap();
+        host.containerizer.wait(&id).await.unwrap();
+        let file = |name: &str| read(&sandbox.join(name));
+        host.until("the last line", || file("stdout").ends_with("10000\n")).await;
+        assert_eq!(file("stdout.1").len(), 4096);
+        assert!(!sandbox.join("stdout.2").exists());
+        host.until("the error", || file("stderr") == "oops\n").await;
     });
 }

@@ -11,7 +11,10 @@ use libprocess::real::{Config, run, start};
 use libprocess::{Ctx, Handle, Node, Pid, Process, Routes};
 use prost::{Message, Name};
 use protos::mesos::internal::*;
-use protos::mesos::{self, TaskState};
+use protos::mesos::task_status::Reason;
+use protos::mesos::{
+    self, CheckInfo, CheckStatusInfo, HealthCheck, TaskState, check_info, health_check,
+};
 
 /// How long anything may take.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -108,6 +111,45 @@ impl Stage {
     fn send<M: Message + Name + 'static>(&self, message: M) {
         let to = self.executor.clone();
         self.slave.tell(move |_, cx| cx.send(&to, &message));
+    }
+
+    /// Runs a command that is looked at every few milliseconds.
+    fn run_checked(&self, command: &str, health: Option<HealthCheck>, check: Option<CheckInfo>) {
+        let health = health.map(|health| HealthCheck {
+            delay_seconds: Some(0.0),
+            interval_seconds: Some(0.02),
+            timeout_seconds: Some(2.0),
+            consecutive_failures: Some(2),
+            grace_period_seconds: Some(60.0),
+            ..health
+        });
+        let check = check.map(|check| CheckInfo {
+            delay_seconds: Some(0.0),
+            interval_seconds: Some(0.02),
+            ..check
+        });
+        let command = mesos::CommandInfo { value: Some(command.to_owned()), ..Default::default() };
+        let task = mesos::TaskInfo {
+            task_id: mesos::TaskId { value: "t".to_owned() },
+            command: Some(command),
+            health_check: health,
+            check,
+            ..Default::default()
+        };
+        self.send(RunTaskMessage { task, ..Default::default() });
+    }
+
+    /// Reason, health and checked value of each update so far.
+    async fn looks(&self) -> Vec<(Option<Reason>, Option<bool>, Option<CheckStatusInfo>)> {
+        let told = |slave: &mut PlayedSlave, _: &mut Ctx<PlayedSlave>| {
+            let one = |update: &StatusUpdate| {
+                let status = &update.status;
+                let reason = status.reason.map(|_| status.reason());
+                (reason, status.healthy, status.check_status)
+            };
+            slave.updates.iter().map(one).collect()
+        };
+        self.slave.ask(told).await.unwrap()
     }
 
     fn run(&self, id: &str, command: &str) {
@@ -226,4 +268,127 @@ fn executor_ends_when_its_slave_is_gone_and_does_not_come_back() {
             stage.node.wait(&stage.executor).await;
         });
     }
+}
+
+/// Answers HTTP on a port of its own, well or ill as told.
+fn server(well: std::sync::Arc<std::sync::atomic::AtomicBool>) -> u32 {
+    use std::io::{Read, Write};
+    let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            // Whoever only connects is gone already.
+            let _ = stream.read(&mut [0; 1024]);
+            let status = match well.load(std::sync::atomic::Ordering::SeqCst) {
+                true => "204 No Content",
+                false => "503 Service Unavailable",
+            };
+            let _ = stream.write_all(format!("HTTP/1.1 {status}\r\n\r\n").as_bytes());
+        }
+    });
+    u32::from(port)
+}
+
+#[test]
+fn executor_tells_of_health_and_kills_who_is_ill_too_often() {
+    with_executor(true, false, |stage| async move {
+        let well = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(true));
+        let http = health_check::HttpCheckInfo {
+            port: server(well.clone()),
+            path: Some("/health".to_owned()),
+            ..Default::default()
+        };
+        let check = HealthCheck {
+            r#type: Some(health_check::Type::Http.into()),
+            http: Some(http),
+            ..Default::default()
+        };
+        stage.run_checked("sleep 1000", Some(check), None);
+        stage.until("health", count::<3>).await;
+        let healthy = Some(Reason::TaskHealthCheckStatusUpdated);
+        assert_eq!(stage.looks().await[2], (healthy, Some(true), None));
+        well.store(false, std::sync::atomic::Ordering::SeqCst);
+        stage.node.wait(&stage.executor).await;
+        use TaskState::{TaskKilled, TaskKilling, TaskRunning, TaskStarting};
+        let states = stage.states().await;
+        let expected = [
+            TaskStarting,
+            TaskRunning,
+            TaskRunning,
+            TaskRunning,
+            TaskRunning,
+            TaskKilling,
+            TaskKilled,
+        ];
+        assert_eq!(states, expected);
+        assert_eq!(stage.looks().await.last(), Some(&(None, Some(false), None)));
+        assert!(stage.told().await[3].2.contains("503"));
+    });
+}
+
+#[test]
+fn executor_looks_by_command_and_by_connection() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("well");
+    let command = mesos::CommandInfo {
+        value: Some(format!("test -e {}", file.display())),
+        ..Default::default()
+    };
+    let by_command = HealthCheck {
+        r#type: Some(health_check::Type::Command.into()),
+        command: Some(command),
+        ..Default::default()
+    };
+    let well = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(true));
+    let by_connection = HealthCheck {
+        r#type: Some(health_check::Type::Tcp.into()),
+        tcp: Some(health_check::TcpCheckInfo { port: server(well), ..Default::default() }),
+        ..Default::default()
+    };
+    for check in [by_command, by_connection] {
+        with_executor(true, false, |stage| async move {
+            // Failures before the first success are within the grace period.
+            let start = "sleep 0.1; touch FILE; sleep 1000".replace("FILE", file_of(&check));
+            stage.run_checked(&start, Some(check), None);
+            stage.until("health", count::<3>).await;
+            assert_eq!(stage.looks().await[2].1, Some(true));
+            stage.kill("t", Duration::ZERO);
+            stage.node.wait(&stage.executor).await;
+            assert_eq!(stage.looks().await.last().unwrap().1, None);
+        });
+    }
+}
+
+/// The file that a command check waits for; some file for others.
+fn file_of(check: &HealthCheck) -> &str {
+    let command = check.command.as_ref().and_then(|command| command.value.as_deref());
+    command.map_or("/dev/null", |command| command.trim_start_matches("test -e "))
+}
+
+#[test]
+fn executor_tells_what_a_check_sees_when_it_changes() {
+    with_executor(true, false, |stage| async move {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("code");
+        let look = format!("exit $(cat {} 2>/dev/null || echo 7)", file.display());
+        let command = mesos::CommandInfo { value: Some(look), ..Default::default() };
+        let check = CheckInfo {
+            r#type: Some(check_info::Type::Command.into()),
+            command: Some(check_info::Command { command }),
+            ..Default::default()
+        };
+        stage.run_checked("sleep 1000", None, Some(check));
+        stage.until("a result", count::<3>).await;
+        std::fs::write(&file, "5").unwrap();
+        stage.until("another result", count::<4>).await;
+        stage.kill("t", Duration::ZERO);
+        stage.node.wait(&stage.executor).await;
+        let code = |look: &Option<CheckStatusInfo>| look.as_ref()?.command.as_ref()?.exit_code;
+        let looks = stage.looks().await;
+        let codes: Vec<_> = looks.iter().map(|(_, _, look)| code(look)).collect();
+        // An empty result first; the last one stays.
+        assert_eq!(codes, [None, None, Some(7), Some(5), Some(5), Some(5)]);
+        assert_eq!(looks[2].0, Some(Reason::TaskCheckStatusUpdated));
+    });
 }

@@ -14,8 +14,8 @@ use std::time::Duration;
 use libprocess::Node;
 use libprocess::real::{Config, run, start};
 use protos::ids::ContainerId;
-use protos::json::to_json;
 use protos::mesos::{self, capability_info::Capability};
+use protos::resources::Resources;
 use slave::containerizer::{
     self, ContainerConfig, Containerizer, ContainerizerOptions, LauncherKind, RecoveredContainer,
 };
@@ -34,8 +34,11 @@ fn options(root: &str, work_dir: &Path) -> ContainerizerOptions {
         isolation: "posix/cpu,posix/mem".to_owned(),
         launcher: LauncherKind::Linux,
         helper: vec![env!("CARGO_BIN_EXE_mesos-containerizer").to_owned()],
-        cgroups_root: root.to_owned(),
-        work_dir: work_dir.to_owned(),
+        isolators: isolators::Options {
+            cgroups_root: root.to_owned(),
+            work_dir: work_dir.to_owned(),
+            ..isolators::Options::default()
+        },
         ..ContainerizerOptions::default()
     }
 }
@@ -65,7 +68,7 @@ impl Host {
             executor_info: mesos::ExecutorInfo::default(),
             command: mesos::CommandInfo { value: Some(command.to_owned()), ..Default::default() },
             task_info: None,
-            resources: "cpus:1;mem:64".parse().unwrap(),
+            allocation: "cpus:1;mem:64".parse::<Resources>().unwrap().into(),
             environment: BTreeMap::from([
                 ("PATH".to_owned(), "/usr/bin:/bin".to_owned()),
                 ("MESOS_DIRECTORY".to_owned(), directory.display().to_string()),
@@ -181,8 +184,10 @@ fn container_of_a_slave_that_died_is_taken_over_and_others_are_killed() {
             // Runs, and is surely no container of ours.
             pid: std::process::id(),
             directory: PathBuf::from("/nowhere"),
+            allocation: Default::default(),
+            executor_info: mesos::ExecutorInfo::default(),
         };
-        let found = RecoveredContainer { id: known.clone(), pid, directory };
+        let found = RecoveredContainer { id: known.clone(), pid, directory, ..stranger.clone() };
         next.recover(vec![found, stranger.clone()]).await.unwrap();
         assert_eq!(next.wait(&stranger.id).await.unwrap().status, None);
         host.until("the orphan's end", || !runs(&pids[1])).await;
@@ -212,7 +217,7 @@ fn helper(info: &isolators::LaunchInfo) -> Output {
         .spawn()
         .unwrap();
     let mut pipe = child.stdin.take().unwrap();
-    pipe.write_all(to_json(info).to_string().as_bytes()).unwrap();
+    pipe.write_all(&slave::checkpoint::encode(info)).unwrap();
     drop(pipe);
     child.wait_with_output().unwrap()
 }

@@ -183,5 +183,6 @@ fn own_helpers() -> Result<Helpers, ClusterError> {
         executor: helper("mesos-executor"),
         fetcher: helper("mesos-fetcher"),
         containerizer: helper("mesos-containerizer"),
+        logger: helper("mesos-logrotate-logger"),
     })
 }

@@ -64,8 +64,8 @@ impl Slave {
                 });
             }
             Effect::Launch(framework, executor) => self.launch(framework, executor, cx),
-            Effect::Resize { framework, executor, container, resources } => {
-                let resized = self.containerizer.update(&container, resources);
+            Effect::Resize { framework, executor, container, allocation } => {
+                let resized = self.containerizer.update(&container, allocation);
                 let written = self.last_write.clone();
                 // An executor gets no task before its checkpoint is written.
                 let resized = async move {

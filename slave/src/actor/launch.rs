@@ -31,7 +31,7 @@ impl Slave {
             paths::meta_run(&config.work_dir, &slave, &framework_id, &executor_id, &container);
         let container_config = ContainerConfig {
             environment: environment::of(config, cx.pid(), &slave, framework, executor),
-            resources: executor.resources(),
+            allocation: executor.allocation(config.cgroups_enable_cfs),
             executor_info: executor.info.clone(),
             command,
             task_info: executor.queued.front().filter(|_| executor.generated).cloned(),

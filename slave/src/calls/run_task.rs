@@ -235,7 +235,7 @@ pub(crate) fn resize(state: &State, id: &FrameworkId, executor: &ExecutorId, fx:
             framework: id.clone(),
             executor: executor.clone(),
             container: found.container.clone(),
-            resources: found.resources(),
+            allocation: found.allocation(state.config.cgroups_enable_cfs),
         });
     }
 }

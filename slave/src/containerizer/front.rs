@@ -2,11 +2,10 @@
 
 use futures::channel::oneshot;
 use futures::future::BoxFuture;
-use isolators::{ContainerSetup, Recovered};
+use isolators::{Allocation, ContainerSetup, Recovered};
 use libprocess::Handle;
 use protos::ids::ContainerId;
 use protos::mesos;
-use protos::resources::Resources;
 
 use super::mesos_containerizer::MesosContainerizer;
 use super::{
@@ -31,13 +30,13 @@ impl Containerizer for Front {
         Box::pin(async move { receiver.await.unwrap_or_else(|_| Err(gone(&id, "launch"))) })
     }
 
-    fn update(&self, id: &ContainerId, resources: Resources) -> ContainerFuture<()> {
+    fn update(&self, id: &ContainerId, allocation: Allocation) -> ContainerFuture<()> {
         let (updated, id) = (id.clone(), id.clone());
         let asked = self.0.ask_later(move |this, _| {
             let isolators = this.isolators.iter();
             let updates: Vec<_> =
-                isolators.map(|i| i.update(&updated, resources.clone().into())).collect();
-            let known = this.containers.get_mut(&updated).map(|c| c.resources = resources);
+                isolators.map(|i| i.update(&updated, allocation.clone())).collect();
+            let known = this.containers.get_mut(&updated).map(|c| c.allocation = allocation);
             async move {
                 known.ok_or_else(|| ContainerError::Unknown(updated.clone()))?;
                 let all = futures::future::try_join_all(updates).await;
@@ -93,9 +92,15 @@ impl Containerizer for Front {
             this.fetcher.tell(Fetcher::clear);
             let isolators = this.isolators.clone();
             async move {
-                let known = known.into_iter().map(|RecoveredContainer { id, pid, directory }| {
-                    let setup = ContainerSetup { directory, ..ContainerSetup::default() };
-                    Recovered { id, pid, setup }
+                let known = known.into_iter().map(|found| {
+                    let setup = ContainerSetup {
+                        allocation: found.allocation,
+                        directory: found.directory,
+                        container_info: found.executor_info.container,
+                        command: found.executor_info.command.unwrap_or_default(),
+                        ..ContainerSetup::default()
+                    };
+                    Recovered { id: found.id, pid: found.pid, setup }
                 });
                 let known: Vec<_> = known.collect();
                 for isolator in isolators {

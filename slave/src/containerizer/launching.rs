@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use futures::channel::oneshot;
-use isolators::{Allocation, ContainerSetup, IsolatorError, LaunchInfo};
+use isolators::{ContainerSetup, IsolatorError, LaunchInfo};
 use libprocess::Ctx;
 use protos::ids::ContainerId;
 
@@ -42,7 +42,7 @@ impl MesosContainerizer {
                 return;
             }
         };
-        let container = Container::new(State::Preparing, config.resources.clone(), None);
+        let container = Container::new(State::Preparing, config.allocation.clone(), None);
         self.containers.insert(id.clone(), container);
         let setup = Arc::new(setup(&config, user));
         let preparing: Vec<_> =
@@ -149,7 +149,7 @@ impl MesosContainerizer {
                 let Some(limitation) = limitation else { return };
                 let Some(container) = this.containers.get_mut(&id) else { return };
                 slog::info!(cx.log(), "container exceeds a limit";
-                    "container" => %id, "reason" => limitation.message());
+                    "container" => %id, "reason" => limitation.message().lines().next());
                 container.limitation.get_or_insert(limitation);
                 this.destroy(&id, cx);
             });
@@ -175,7 +175,7 @@ fn setup(config: &ContainerConfig, user: Option<(u32, u32)>) -> ContainerSetup {
     let task = config.task_info.as_ref();
     let asked = task.map_or(&config.executor_info.container, |task| &task.container);
     ContainerSetup {
-        allocation: Allocation::from(config.resources.clone()),
+        allocation: config.allocation.clone(),
         directory: config.directory.clone(),
         user,
         container_info: asked.clone(),

@@ -2,23 +2,21 @@
 //! the flag `isolation` names.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures::channel::oneshot;
-use isolators::{Isolator, Limitation, merge_statistics};
+use isolators::{Allocation, Isolator, Limitation, merge_statistics};
 use libprocess::subprocess::Ended;
 use libprocess::{Ctx, Handle, Node, Process, Routes};
 use protos::ids::ContainerId;
 use protos::mesos;
-use protos::resources::Resources;
 
 use super::front::Front;
 use super::launcher::{self, Launcher, LauncherError, LauncherKind};
 use super::states::State;
 use super::{ContainerError, ContainerFuture, Containerizer, RecoveredContainer, Termination};
 use crate::fetcher::{Fetcher, FetcherOptions};
+use crate::logger::LoggerOptions;
 
 /// Ended containers whose end is still known to who asks late.
 const MAX_REMEMBERED: usize = 1024;
@@ -34,22 +32,14 @@ pub struct ContainerizerOptions {
     pub frameworks_home: Option<String>,
     /// What else the fetcher is told.
     pub fetching: FetcherOptions,
-    /// The slave's working directory (flag `work_dir`).
-    pub work_dir: PathBuf,
-    /// State of running containers, gone after a reboot (flag `runtime_dir`).
-    pub runtime_dir: PathBuf,
     /// How containers are started (flag `launcher`).
     pub launcher: LauncherKind,
     /// Program and leading arguments of `mesos-containerizer`.
     pub helper: Vec<String>,
-    /// Where cgroups are (flag `cgroups_hierarchy`).
-    pub cgroups_hierarchy: PathBuf,
-    /// The cgroup that holds all containers' (flag `cgroups_root`).
-    pub cgroups_root: String,
-    /// How long killing a container may take (flag `cgroups_destroy_timeout`).
-    pub cgroups_destroy_timeout: Duration,
-    /// What else isolators are told.
-    pub isolating: isolators::Options,
+    /// Who takes containers' output; files without bounds when absent (flag `container_logger`).
+    pub logger: Option<LoggerOptions>,
+    /// What isolators are told; the launcher shares the cgroups. The field `isolation` above wins.
+    pub isolators: isolators::Options,
 }
 
 impl Default for ContainerizerOptions {
@@ -59,14 +49,10 @@ impl Default for ContainerizerOptions {
             fetcher: vec!["mesos-fetcher".to_owned()],
             frameworks_home: None,
             fetching: FetcherOptions::default(),
-            work_dir: PathBuf::from("/var/lib/mesos"),
-            runtime_dir: PathBuf::from("/var/run/mesos"),
             launcher: LauncherKind::Direct,
             helper: vec!["mesos-containerizer".to_owned()],
-            cgroups_hierarchy: PathBuf::from("/sys/fs/cgroup"),
-            cgroups_root: "mesos".to_owned(),
-            cgroups_destroy_timeout: Duration::from_secs(60),
-            isolating: isolators::Options::default(),
+            logger: None,
+            isolators: isolators::Options::default(),
         }
     }
 }
@@ -84,7 +70,7 @@ pub enum StartError {
 
 pub(super) struct Container {
     pub(super) state: State,
-    pub(super) resources: Resources,
+    pub(super) allocation: Allocation,
     pub(super) pid: Option<u32>,
     pub(super) ended: Option<Ended>,
     /// Why the launch failed, if it did.
@@ -97,10 +83,10 @@ pub(super) struct Container {
 }
 
 impl Container {
-    pub(super) fn new(state: State, resources: Resources, pid: Option<u32>) -> Self {
+    pub(super) fn new(state: State, allocation: Allocation, pid: Option<u32>) -> Self {
         Self {
             state,
-            resources,
+            allocation,
             pid,
             ended: None,
             failure: None,
@@ -135,14 +121,9 @@ pub fn start(
     options: ContainerizerOptions,
 ) -> Result<Arc<dyn Containerizer>, StartError> {
     let isolation = isolators::Options {
-        work_dir: options.work_dir.clone(),
-        runtime_dir: options.runtime_dir.clone(),
-        linux_launcher: options.launcher == LauncherKind::Linux,
-        cgroups_hierarchy: options.cgroups_hierarchy.clone(),
-        cgroups_root: options.cgroups_root.clone(),
-        cgroups_destroy_timeout: options.cgroups_destroy_timeout,
         isolation: options.isolation.clone(),
-        ..options.isolating.clone()
+        linux_launcher: options.launcher == LauncherKind::Linux,
+        ..options.isolators.clone()
     };
     let isolators = isolators::start(node, &isolation)?;
     let launcher = launcher::start(node, &options)?;
@@ -184,7 +165,7 @@ impl MesosContainerizer {
             let gone = self.launcher.adopt(found, cx.subprocesses());
             // The number of a process that is gone may be another's by now: it is not signalled.
             let pid = gone.is_some().then_some(found.pid);
-            let container = Container::new(State::Running, Resources::new(), pid);
+            let container = Container::new(State::Running, found.allocation.clone(), pid);
             self.containers.insert(id.clone(), container);
             match gone {
                 Some(gone) => cx.defer(gone, move |this, end, cx| this.ended(&id, end, cx)),
@@ -213,15 +194,18 @@ impl MesosContainerizer {
             let unknown = ContainerError::Unknown(id.clone());
             return Box::pin(async { Err(unknown) });
         };
-        // What was allocated is both: nothing is given beyond it yet.
-        let cpus = Some(container.resources.cpus());
-        let mem = Some((container.resources.mem() * 1_048_576.0) as u64);
+        let Allocation { resources, limits } = &container.allocation;
+        // Where no limit is set, what was allocated is the limit too; an infinite one is none.
+        let megabytes = |mem: f64| (mem * 1_048_576.0) as u64;
+        let finite = |limit: Option<f64>, allocated: f64| {
+            Some(limit.unwrap_or(allocated)).filter(|limit| limit.is_finite())
+        };
         let timestamp = cx.now().as_secs_f64();
         let mut statistics = mesos::ResourceStatistics {
-            cpus_soft_limit: cpus,
-            cpus_limit: cpus,
-            mem_soft_limit_bytes: mem,
-            mem_limit_bytes: mem,
+            cpus_soft_limit: Some(resources.cpus()),
+            cpus_limit: finite(limits.cpus, resources.cpus()),
+            mem_soft_limit_bytes: Some(megabytes(resources.mem())),
+            mem_limit_bytes: finite(limits.mem, resources.mem()).map(megabytes),
             ..Default::default()
         };
         let parts: Vec<_> = self.isolators.iter().map(|i| i.usage(id)).collect();

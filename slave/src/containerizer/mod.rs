@@ -12,10 +12,10 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use futures::future::BoxFuture;
+use isolators::Allocation;
 use libprocess::subprocess::ExitStatus;
 use protos::ids::ContainerId;
 use protos::mesos;
-use protos::resources::Resources;
 
 pub use launcher::{LauncherError, LauncherKind};
 pub use mesos_containerizer::{ContainerizerOptions, MesosContainerizer, StartError, start};
@@ -32,8 +32,8 @@ pub struct ContainerConfig {
     pub command: mesos::CommandInfo,
     /// The task, when the container was made for a command task.
     pub task_info: Option<mesos::TaskInfo>,
-    /// Initial resources: the executor's, and for command tasks the task's.
-    pub resources: Resources,
+    /// What it may use at first: the executor's resources and those of its tasks.
+    pub allocation: Allocation,
     /// The sandbox: working directory, place of `stdout` and `stderr`. Exists already.
     pub directory: PathBuf,
     /// The user to run as; None keeps the slave's.
@@ -45,7 +45,7 @@ pub struct ContainerConfig {
 }
 
 /// A container that an earlier slave started and that may still run.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct RecoveredContainer {
     /// Which container.
     pub id: ContainerId,
@@ -53,6 +53,10 @@ pub struct RecoveredContainer {
     pub pid: u32,
     /// The sandbox.
     pub directory: PathBuf,
+    /// What it may use.
+    pub allocation: Allocation,
+    /// The executor whose container it is.
+    pub executor_info: mesos::ExecutorInfo,
 }
 
 /// How a container ended.
@@ -107,8 +111,8 @@ pub trait Containerizer: Send + Sync {
     /// Prepares, isolates, fetches and starts. A failed launch leaves nothing behind; `wait` of it
     /// then reports the failure.
     fn launch(&self, id: &ContainerId, config: ContainerConfig) -> ContainerFuture<()>;
-    /// Gives a container other resources.
-    fn update(&self, id: &ContainerId, resources: Resources) -> ContainerFuture<()>;
+    /// Lets a container use something else from now on.
+    fn update(&self, id: &ContainerId, allocation: Allocation) -> ContainerFuture<()>;
     /// What the container uses now.
     fn usage(&self, id: &ContainerId) -> ContainerFuture<mesos::ResourceStatistics>;
     /// Ids, addresses and cgroups of the container.

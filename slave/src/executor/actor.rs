@@ -12,6 +12,7 @@ use protos::mesos::internal::*;
 use protos::mesos::task_status::Source;
 use protos::status;
 
+use super::checks::{Health, check_status};
 use super::command::command;
 use super::outcome::Outcome;
 use super::settings::Settings;
@@ -26,11 +27,17 @@ const LAST_ACK: Duration = Duration::from_secs(60);
 
 /// Runs the command of a command task and reports on it to the slave.
 pub struct CommandExecutor {
-    settings: Settings,
+    pub(super) settings: Settings,
     slave: Pid,
     framework: Option<mesos::FrameworkInfo>,
     slave_id: Option<mesos::SlaveId>,
-    task: Option<CommandTask>,
+    pub(super) task: Option<CommandTask>,
+    /// How well it has been, if that is looked at.
+    pub(super) health: Option<Health>,
+    /// The last look found it so bad that it is being killed.
+    pub(super) killed_as_unhealthy: bool,
+    /// What was last seen of it.
+    pub(super) check_status: Option<mesos::CheckStatusInfo>,
     /// The command's process once it is started; it leads a session.
     pid: Option<u32>,
     /// Armed between SIGTERM and SIGKILL.
@@ -53,6 +60,9 @@ impl CommandExecutor {
             framework: None,
             slave_id: None,
             task: None,
+            health: None,
+            killed_as_unhealthy: false,
+            check_status: None,
             pid: None,
             escalation: None,
             unacknowledged: Vec::new(),
@@ -150,10 +160,11 @@ impl CommandExecutor {
     fn run_task(&mut self, m: RunTaskMessage, cx: &mut Ctx<Self>) {
         if self.task.is_some() || self.shutting_down {
             let message = "this executor runs one command only".to_owned();
-            let outcome = Outcome { state: TaskState::TaskFailed, reason: None, message };
+            let outcome = Outcome { message, ..Outcome::of(TaskState::TaskFailed) };
             return self.update(&TaskId::from(&m.task.task_id), outcome, cx);
         }
         let command = command(&m.task, &self.settings.environment);
+        self.check_status = m.task.check.as_ref().map(|check| check_status(check, None));
         let (task, effects) = CommandTask::launch(m.task, command);
         self.task = Some(task);
         self.apply(effects, cx);
@@ -247,13 +258,14 @@ impl CommandExecutor {
         slog::info!(cx.log(), "command started"; "process" => child.pid);
         self.pid = Some(child.pid);
         self.decide(CommandTask::started, cx);
+        self.start_checks(cx);
         cx.defer(child.ended, |executor, ended, cx| {
             slog::info!(cx.log(), "command ended"; "status" => ended.status.map(|it| it.raw));
             executor.decide(|task| task.ended(ended.status), cx);
         });
     }
 
-    fn kill(&mut self, grace: Duration, cx: &mut Ctx<Self>) {
+    pub(super) fn kill(&mut self, grace: Duration, cx: &mut Ctx<Self>) {
         let (now, announce) = (cx.now(), self.announces_kills());
         self.decide(|task| task.kill(grace, now, announce), cx);
     }
@@ -291,7 +303,7 @@ impl CommandExecutor {
         });
     }
 
-    fn update(&mut self, id: &TaskId, outcome: Outcome, cx: &mut Ctx<Self>) {
+    pub(super) fn update(&mut self, id: &TaskId, outcome: Outcome, cx: &mut Ctx<Self>) {
         let mut status = status::of(id, outcome.state, cx.now().as_secs_f64())
             .source(Source::Executor)
             .executor(&self.settings.executor)
@@ -303,6 +315,9 @@ impl CommandExecutor {
         let mut update = status.update(&self.settings.framework);
         update.slave_id = self.slave_id.clone();
         update.status.slave_id = self.slave_id.clone();
+        let killed = outcome.state == TaskState::TaskKilled && self.killed_as_unhealthy;
+        update.status.healthy = outcome.healthy.or(killed.then_some(false));
+        update.status.check_status = self.check_status;
         self.unacknowledged.push(update.clone());
         let pid = Some(cx.pid().to_string());
         cx.send(&self.slave, &StatusUpdateMessage { update, pid });

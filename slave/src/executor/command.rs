@@ -11,6 +11,15 @@ pub(super) fn command(
     inherited: &BTreeMap<String, String>,
 ) -> Result<Command, String> {
     let info = task.command.as_ref().ok_or("the task has no command")?;
+    command_of(info, task, inherited)
+}
+
+/// A command that runs as, or beside, a task's.
+pub(super) fn command_of(
+    info: &mesos::CommandInfo,
+    task: &mesos::TaskInfo,
+    inherited: &BTreeMap<String, String>,
+) -> Result<Command, String> {
     let value = info.value.clone().ok_or("the command has no value")?;
     let (program, argv) = if info.shell.unwrap_or(true) {
         ("/bin/sh".to_owned(), vec!["sh".to_owned(), "-c".to_owned(), value])

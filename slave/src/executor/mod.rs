@@ -1,9 +1,10 @@
 //! The command executor: runs the one command of a command task.
 //!
-//! `task` decides what each event means for the task, `actor` carries it out; `command` and
+//! `checks` look at it while it runs. `task` decides what each event means for the task, `actor` carries it out; `command` and
 //! `outcome` say what runs and what its end means, `settings` what the slave tells.
 
 mod actor;
+mod checks;
 mod command;
 mod main;
 pub mod multicall;

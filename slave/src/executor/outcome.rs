@@ -13,12 +13,14 @@ pub struct Outcome {
     pub reason: Option<Reason>,
     /// For people.
     pub message: String,
+    /// Whether the task is well, when that was looked at.
+    pub healthy: Option<bool>,
 }
 
 impl Outcome {
     /// A state that needs no words.
     pub(super) fn of(state: TaskState) -> Self {
-        Self { state, reason: None, message: String::new() }
+        Self { state, reason: None, message: String::new(), healthy: None }
     }
 }
 
@@ -73,7 +75,7 @@ pub fn outcome(status: Option<ExitStatus>, killed: bool, time_over: bool) -> Out
         Some(status) if status.success() => (TaskState::TaskFinished, None),
         Some(_) => (TaskState::TaskFailed, None),
     };
-    Outcome { state, reason, message }
+    Outcome { state, reason, message, healthy: None }
 }
 
 fn describe(status: Option<ExitStatus>) -> String {

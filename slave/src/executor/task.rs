@@ -85,6 +85,11 @@ impl CommandTask {
         self.phase == Phase::Ended
     }
 
+    /// True while it runs and is to go on.
+    pub(super) fn is_running(&self) -> bool {
+        self.phase == Phase::Running && self.kill.is_none()
+    }
+
     /// The grace period of a kill: the message's policy, else the task's, else 3 s.
     pub(super) fn grace(&self, policy: Option<&KillPolicy>) -> Duration {
         let policy = policy.or(self.info.kill_policy.as_ref());
@@ -110,8 +115,8 @@ impl CommandTask {
     /// The command cannot be started.
     pub(super) fn failed(&mut self, reason: &str) -> Vec<Effect> {
         self.phase = Phase::Ended;
-        let (state, message) = (TaskState::TaskFailed, reason.to_owned());
-        let failed = Outcome { state, reason: None, message };
+        let message = reason.to_owned();
+        let failed = Outcome { message, ..Outcome::of(TaskState::TaskFailed) };
         vec![Effect::Update(failed), Effect::AwaitAcknowledgement]
     }
 

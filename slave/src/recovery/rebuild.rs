@@ -79,6 +79,8 @@ fn executor(
             id: executor.container.clone(),
             pid,
             directory: executor.directory.clone(),
+            allocation: executor.allocation(state.config.cgroups_enable_cfs),
+            executor_info: executor.info.clone(),
         }));
     }
     executor

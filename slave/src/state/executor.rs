@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
 
+use isolators::Allocation;
+use isolators::limits::TaskShare;
 use libprocess::Pid;
 use protos::ids::{ContainerId, ExecutorId, TaskId};
 use protos::mesos;
@@ -96,6 +98,22 @@ impl Executor {
         let live = self.launched.values().filter(|task| !is_terminal(task.state()));
         let launched = live.map(|task| parse(&task.resources));
         parse(&self.info.resources).plus(&queued.chain(launched).sum())
+    }
+
+    /// What its container may use: those resources, and the limits that its tasks set.
+    pub(crate) fn allocation(&self, enable_cfs: bool) -> Allocation {
+        type Limits = std::collections::BTreeMap<String, mesos::value::Scalar>;
+        let share = |resources: &[mesos::Resource], limits: &Limits| TaskShare {
+            resources: Resources::from_wire(resources).unwrap_or_default(),
+            limits: limits.iter().map(|(name, limit)| (name.clone(), limit.value)).collect(),
+        };
+        let queued = self.queued.iter().map(|task| share(&task.resources, &task.limits));
+        let live = self.launched.values().filter(|task| !is_terminal(task.state()));
+        let launched = live.map(|task| share(&task.resources, &task.limits));
+        let tasks: Vec<TaskShare> = queued.chain(launched).collect();
+        let own = Resources::from_wire(&self.info.resources).unwrap_or_default();
+        let limits = isolators::limits::total(&own, &tasks, enable_cfs);
+        Allocation { resources: self.resources(), limits }
     }
 
     /// Tasks that have not ended.

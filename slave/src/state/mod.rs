@@ -42,7 +42,7 @@ impl State {
             id: None,
             checkpoint: Some(true),
             port: Some(i32::from(pid.address().port())),
-            domain: None,
+            domain: config.domain.clone(),
         };
         Self {
             config,

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 use futures::FutureExt;
 use futures::channel::oneshot;
 use futures::future::{BoxFuture, ready};
+use isolators::Allocation;
 use libprocess::{Ctx, Pid, Process, Routes};
 use protos::ids::{ContainerId, FrameworkId, SlaveId, TaskId};
 use protos::mesos::internal::{
@@ -18,7 +19,6 @@ use protos::mesos::internal::{
     UnregisterSlaveMessage,
 };
 use protos::mesos::{self, TaskState};
-use protos::resources::Resources;
 use protos::status;
 use slave::containerizer::{
     ContainerConfig, ContainerError, ContainerFuture, Containerizer, RecoveredContainer,
@@ -56,7 +56,7 @@ impl Fake {
 impl Containerizer for Fake {
     fn launch(&self, id: &ContainerId, config: ContainerConfig) -> ContainerFuture<()> {
         let env = &config.environment;
-        let text = format!("launch {} {}", env["MESOS_EXECUTOR_ID"], config.resources);
+        let text = format!("launch {} {}", env["MESOS_EXECUTOR_ID"], config.allocation.resources);
         self.log.lock().unwrap().push(text);
         *self.pid_checkpoint.lock().unwrap() = config.pid_checkpoint.clone();
         if self.refuses {
@@ -66,7 +66,8 @@ impl Containerizer for Fake {
         self.running.lock().unwrap().insert(id.clone(), Vec::new());
         ready(Ok(())).boxed()
     }
-    fn update(&self, _: &ContainerId, resources: Resources) -> ContainerFuture<()> {
+    fn update(&self, _: &ContainerId, allocation: Allocation) -> ContainerFuture<()> {
+        let resources = allocation.resources;
         self.log.lock().unwrap().push(format!("update {resources}"));
         ready(Ok(())).boxed()
     }

@@ -18,6 +18,8 @@ use std::process::ExitCode;
 use clap::Parser;
 use isolators::LaunchInfo;
 
+use crate::checkpoint;
+
 pub use apply::HelperError;
 
 /// The program's commands.
@@ -30,7 +32,8 @@ enum Arguments {
         /// What to do, as JSON of the message ContainerLaunchInfo
         #[arg(long, value_name = "JSON")]
         launch_info: Option<String>,
-        /// Descriptor of a pipe to read that from
+        /// Descriptor of a pipe to read that message from, in its binary form behind
+        /// its length
         #[arg(long)]
         pipe_read: Option<i32>,
     },
@@ -72,28 +75,33 @@ pub fn main() -> ExitCode {
 }
 
 fn read(text: Option<String>, pipe: Option<i32>) -> Result<LaunchInfo, HelperError> {
-    let text = match (text, pipe) {
-        (Some(text), _) => text,
-        (None, Some(pipe)) => whole(pipe).map_err(HelperError::Pipe)?,
+    let malformed = |error: &dyn std::fmt::Display| HelperError::LaunchInfo(error.to_string());
+    match (text, pipe) {
+        (Some(text), _) => {
+            let value = serde_json::from_str::<serde_json::Value>(&text);
+            let value = value.map_err(|error| malformed(&error))?;
+            protos::json::from_json(&value).map_err(|error| malformed(&error))
+        }
+        (None, Some(pipe)) => {
+            let bytes = whole(pipe).map_err(HelperError::Pipe)?;
+            checkpoint::decode_one(&bytes).map_err(|error| malformed(&error))
+        }
         (None, None) => {
             let missing = "one of --launch_info and --pipe_read is needed";
-            return Err(HelperError::Arguments(missing.to_owned()));
+            Err(HelperError::Arguments(missing.to_owned()))
         }
-    };
-    let value = serde_json::from_str::<serde_json::Value>(&text);
-    let value = value.map_err(|error| HelperError::LaunchInfo(error.to_string()))?;
-    protos::json::from_json(&value).map_err(|error| HelperError::LaunchInfo(error.to_string()))
+    }
 }
 
 /// Everything that comes out of a pipe; it is closed then, so that the command does not have it.
 #[allow(unsafe_code, reason = "the slave names the pipe by its number")]
-fn whole(pipe: i32) -> io::Result<String> {
+fn whole(pipe: i32) -> io::Result<Vec<u8>> {
     if pipe < 3 {
         return Err(io::ErrorKind::InvalidInput.into());
     }
     // SAFETY: the slave opened this descriptor for this program, and nothing else here uses it.
     let mut pipe = unsafe { File::from_raw_fd(pipe) };
-    let mut text = String::new();
-    pipe.read_to_string(&mut text)?;
-    Ok(text)
+    let mut bytes = Vec::new();
+    pipe.read_to_end(&mut bytes)?;
+    Ok(bytes)
 }

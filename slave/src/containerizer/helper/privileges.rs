@@ -4,6 +4,7 @@ use std::ffi::CString;
 
 use caps::{CapSet, Capability};
 use isolators::LaunchInfo;
+use isolators::linux::filter;
 use nix::unistd::{Gid, Uid, User, getgrouplist, setgroups};
 use protos::mesos::CapabilityInfo;
 
@@ -40,6 +41,10 @@ pub(super) fn drop_to(user: Option<Identity>, info: &LaunchInfo) -> Result<(), H
     if let Some(bounding) = &bounding {
         bound(bounding)?;
     }
+    if !info.no_new_privileges() {
+        // Only root may do it without giving up to gain privileges.
+        filter_calls(info)?;
+    }
     if let Some(user) = user {
         if effective.is_some() {
             let kept = caps::securebits::set_keepcaps(true);
@@ -55,8 +60,19 @@ pub(super) fn drop_to(user: Option<Identity>, info: &LaunchInfo) -> Result<(), H
     if info.no_new_privileges() {
         let set = nix::sys::prctl::set_no_new_privs();
         step(set, || "give up gaining privileges".to_owned())?;
+        filter_calls(info)?;
     }
     Ok(())
+}
+
+/// Has system calls refused that the container's profile does not allow.
+fn filter_calls(info: &LaunchInfo) -> Result<(), HelperError> {
+    let Some(profile) = &info.seccomp_profile else { return Ok(()) };
+    let capabilities = info.effective_capabilities.as_ref();
+    let capabilities = capabilities.map(|info| info.capabilities.iter().copied().collect());
+    let program = filter::compile(profile, &capabilities.unwrap_or_default());
+    let program = program.map_err(HelperError::LaunchInfo)?;
+    step(filter::install(&program), || "filter system calls".to_owned())
 }
 
 fn bound(kept: &[Capability]) -> Result<(), HelperError> {

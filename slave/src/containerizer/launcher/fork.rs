@@ -1,5 +1,5 @@
-//! A child that is held back: cloned, with its output in place, it waits on a pipe for the word to
-//! become the helper. The rest of the pipe tells the helper what to do.
+//! A child that is held back: cloned, with its output in place, it becomes the helper, which waits on a
+//! pipe to be told what to do. When the slave dies before, the helper reads the pipe's end and goes.
 //!
 //! The child of a process with threads may only do what is safe in a signal handler: all memory is
 //! prepared before the clone.
@@ -100,7 +100,7 @@ fn clone(namespaces: i32, image: &Image) -> io::Result<(u32, OwnedFd)> {
     }
 }
 
-/// What the child does: takes its place, waits for the word, becomes the helper.
+/// What the child does: takes its place and becomes the helper.
 #[allow(unsafe_code, reason = "between clone and exec there are only system calls")]
 fn child(image: &Image) -> ! {
     let [null, out, err, read, _] = image.fds;
@@ -123,10 +123,6 @@ fn child(image: &Image) -> ! {
         let mut none = std::mem::zeroed::<libc::sigset_t>();
         libc::sigemptyset(&raw mut none);
         libc::sigprocmask(libc::SIG_SETMASK, &raw const none, std::ptr::null_mut());
-        let mut word = 0_u8;
-        if libc::read(PIPE, (&raw mut word).cast(), 1) != 1 {
-            libc::_exit(125);
-        }
         libc::execve(image.program.as_ptr(), image.argv.as_ptr(), image.envp.as_ptr());
         let sorry = b"cannot execute the helper mesos-containerizer\n";
         libc::write(2, sorry.as_ptr().cast(), sorry.len());
@@ -136,11 +132,10 @@ fn child(image: &Image) -> ! {
 
 impl Held {
     /// Splits it: what lets the child go with what the helper is to read, and its end.
-    pub(super) fn split(self, mut message: Vec<u8>) -> (Go, BoxFuture<'static, Ended>) {
+    pub(super) fn split(self, message: Vec<u8>) -> (Go, BoxFuture<'static, Ended>) {
         let (pid, pipe) = (self.pid, self.pipe);
         let go: Go = Box::new(move || {
             Box::pin(async move {
-                message.insert(0, b'!');
                 let failed = |error: io::Error| format!("cannot start the helper: {error}");
                 let mut pipe = pipe::Sender::from_owned_fd(pipe).map_err(failed)?;
                 pipe.write_all(&message).await.map_err(failed)

@@ -36,13 +36,14 @@ impl Linux {
         if !nix::unistd::geteuid().is_root() {
             return Err(refused("only root can use it".to_owned()));
         }
-        let cgroups = Cgroups::find(&options.cgroups_hierarchy, &options.cgroups_root);
+        let told = &options.isolators;
+        let cgroups = Cgroups::find(&told.cgroups_hierarchy, &told.cgroups_root);
         Ok(Self {
             node: node.clone(),
-            posix: Posix::new(options.helper.clone()),
+            posix: Posix::new(options),
             cgroups: cgroups.map_err(refused)?,
-            work_dir: options.work_dir.clone(),
-            limit: options.cgroups_destroy_timeout,
+            work_dir: told.work_dir.clone(),
+            limit: told.cgroups_destroy_timeout,
         })
     }
 }

@@ -98,7 +98,7 @@ pub(super) fn start(
 ) -> Result<Arc<dyn Launcher>, LauncherError> {
     Ok(match options.launcher {
         LauncherKind::Direct => Arc::new(direct::Direct),
-        LauncherKind::Posix => Arc::new(posix::Posix::new(options.helper.clone())),
+        LauncherKind::Posix => Arc::new(posix::Posix::new(options)),
         LauncherKind::Linux => Arc::new(linux::Linux::new(node, options)?),
     })
 }

@@ -2,16 +2,20 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 use futures::FutureExt;
 use futures::future::{BoxFuture, ready};
 use libprocess::subprocess::{Ended, Target};
 use protos::ids::ContainerId;
-use protos::json::to_json;
 use protos::mesos;
 
-use super::{Forked, Launcher, Os, RecoveredContainer, Spec, fork, output, outputs, unknown_end};
+use super::{
+    ContainerizerOptions, Forked, Launcher, Os, RecoveredContainer, Spec, fork, output, outputs,
+    unknown_end,
+};
+use crate::logger::LoggerOptions;
 
 const SIGKILL: i32 = 9;
 
@@ -31,17 +35,21 @@ pub(crate) fn user(name: &str) -> Result<(u32, u32), String> {
 pub(super) struct Posix {
     /// Program and leading arguments of `mesos-containerizer`.
     helper: Vec<String>,
+    logger: Option<LoggerOptions>,
 }
 
 impl Posix {
-    pub(super) fn new(helper: Vec<String>) -> Self {
-        Self { helper }
+    pub(super) fn new(options: &ContainerizerOptions) -> Self {
+        Self { helper: options.helper.clone(), logger: options.logger.clone() }
     }
 
     /// Forks a child that waits; it has not been told what to do.
     pub(super) fn hold(&self, spec: &Spec) -> Result<fork::Held, String> {
         let open = |path: &Path| {
-            let file = output::open(path, spec.user);
+            let file = match &self.logger {
+                None => output::open(path, spec.user).map(OwnedFd::from),
+                Some(logger) => logger.start(path, &spec.config.environment, spec.user),
+            };
             file.map_err(|error| format!("cannot open {}: {error}", path.display()))
         };
         let [stdout, stderr] = outputs(&spec.config);
@@ -52,8 +60,8 @@ impl Posix {
             argv,
             // By it a restarted slave knows the process again.
             env: vec![format!("MESOS_DIRECTORY={directory}")],
-            stdout: open(&stdout)?.into(),
-            stderr: open(&stderr)?.into(),
+            stdout: open(&stdout)?,
+            stderr: open(&stderr)?,
             namespaces: spec.info.clone_namespaces.iter().fold(0, |all, one| all | one),
         };
         fork::fork(&plan).map_err(|error| format!("cannot fork: {error}"))
@@ -81,7 +89,8 @@ pub(super) fn launch_info(spec: &Spec) -> Vec<u8> {
     variables.retain(|variable| own.iter().all(|set| set.name != variable.name));
     variables.extend(own);
     info.environment = Some(mesos::Environment { variables });
-    to_json(&info).to_string().into_bytes()
+    // Behind its length: half of it must not be taken for the whole.
+    crate::checkpoint::encode(&info).to_vec()
 }
 
 /// Makes a held child a first process.

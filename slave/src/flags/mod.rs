@@ -1,5 +1,8 @@
 //! The flags of `mesos-slave` and `mesos-agent`; environment variables `MESOS_*` stand in for them.
 
+mod convert;
+mod idle;
+
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
@@ -8,12 +11,12 @@ use std::time::Duration;
 use clap::Parser;
 use libprocess::flags::Logging;
 use protos::duration;
+use protos::mesos::DomainInfo;
+use protos::size::ByteSize;
 
-use crate::containerizer::{ContainerizerOptions, LauncherKind, linux_is_usable};
-use crate::detection::{self, Host};
-use crate::fetcher::FetcherOptions;
-use crate::sizes;
-use crate::{Config, Helpers, Recover};
+pub use idle::IdleFlags;
+
+use crate::modules::Modules;
 
 /// Flags of the slave. Durations are written like `15secs`.
 #[derive(Parser, Debug, Clone)]
@@ -22,6 +25,7 @@ use crate::{Config, Helpers, Recover};
     rename_all = "snake_case",
     about = "Runs the tasks that frameworks launch on this host"
 )]
+#[group(id = "slave")]
 pub struct Flags {
     /// The master: host:port or master@host:port
     #[arg(long, help_heading = "Master")]
@@ -101,8 +105,8 @@ pub struct Flags {
     #[arg(long, help_heading = "Fetcher")]
     pub fetcher_cache_dir: Option<PathBuf>,
     /// Size of that
-    #[arg(long, help_heading = "Fetcher", default_value = "2GB", value_parser = sizes::parse)]
-    pub fetcher_cache_size: u64,
+    #[arg(long, help_heading = "Fetcher", default_value = "2GB", value_parser = size)]
+    pub fetcher_cache_size: ByteSize,
     /// Time after which a transfer that stands still has failed
     #[arg(long, help_heading = "Fetcher", default_value = "1mins", value_parser = duration::parse)]
     pub fetcher_stall_timeout: Duration,
@@ -151,9 +155,35 @@ pub struct Flags {
     #[arg(long, help_heading = "Containers", default_value_t = false, action = clap::ArgAction::Set)]
     pub systemd_enable_support: bool,
 
-    /// What only isolators read
+    /// Region and zone of this host, as JSON of DomainInfo
+    #[arg(long, help_heading = "Host", value_name = "JSON", value_parser = json::<DomainInfo>)]
+    pub domain: Option<DomainInfo>,
+    /// Parameters of built-in modules, as JSON of Modules; libraries are not loaded
+    #[arg(long, help_heading = "Modules", value_name = "JSON", value_parser = Modules::parse)]
+    pub modules: Option<Modules>,
+    /// What takes containers' output: org_apache_mesos_LogrotateContainerLogger keeps it within
+    /// bounds; plain files when absent
+    #[arg(long, help_heading = "Modules")]
+    pub container_logger: Option<String>,
+    /// Who says what may be offered beyond what is allocated:
+    /// org_apache_mesos_FixedResourceEstimator; nobody when absent
+    #[arg(long, help_heading = "Modules")]
+    pub resource_estimator: Option<String>,
+    /// Time between two reports of that to the master
+    #[arg(long, help_heading = "Modules", default_value = "15secs", value_parser = duration::parse)]
+    pub oversubscribed_resources_interval: Duration,
+    /// Who says which containers yield: org_apache_mesos_LoadQoSController; nobody when absent
+    #[arg(long, help_heading = "Modules")]
+    pub qos_controller: Option<String>,
+    /// Shortest time between two rounds of that
+    #[arg(long, help_heading = "Modules", default_value = "0secs", value_parser = duration::parse)]
+    pub qos_correction_interval_min: Duration,
+    /// What isolators are told
     #[command(flatten)]
-    pub isolators: isolators::Flags,
+    pub isolators: isolators::flags::Flags,
+    /// What is accepted only
+    #[command(flatten)]
+    pub idle: IdleFlags,
 
     /// Print the version and exit
     #[arg(long)]
@@ -187,143 +217,18 @@ fn share(text: &str) -> Result<f64, String> {
     (0.0..=1.0).contains(&share).then_some(share).ok_or_else(|| "not from 0 to 1".to_owned())
 }
 
+fn size(text: &str) -> Result<ByteSize, String> {
+    text.parse::<ByteSize>().map_err(|error| error.to_string())
+}
+
+fn json<M: prost::Message + prost::Name + Default>(text: &str) -> Result<M, String> {
+    let value = serde_json::from_str(text).map_err(|error| error.to_string())?;
+    protos::json::from_json(&value).map_err(|error| error.to_string())
+}
+
 fn environment(text: &str) -> Result<Environment, String> {
     serde_json::from_str(text).map(Environment).map_err(|error| error.to_string())
 }
 
-impl Flags {
-    /// The slave's configuration; `effective` are the flags as `/flags` shows them.
-    ///
-    /// # Errors
-    /// Text naming the flag that cannot be used.
-    pub fn config(
-        &self,
-        hostname: String,
-        effective: BTreeMap<String, String>,
-    ) -> Result<Config, String> {
-        let work_dir = self.work_dir.clone().ok_or("flag 'work_dir' is required")?;
-        let work_dir =
-            std::path::absolute(&work_dir).map_err(|error| format!("flag 'work_dir': {error}"))?;
-        let host = Host::detect(&work_dir);
-        let resources = detection::resources(self.resources.as_deref(), &self.default_role, host)
-            .map_err(|error| format!("flag 'resources': {error}"))?;
-        let attributes = protos::attributes::parse(self.attributes.as_deref().unwrap_or_default())
-            .map_err(|error| format!("flag 'attributes': {error}"))?;
-        Ok(Config {
-            work_dir,
-            hostname,
-            resources,
-            attributes,
-            registration_backoff: self.registration_backoff_factor,
-            executor_registration_timeout: self.executor_registration_timeout,
-            executor_shutdown_grace: self.executor_shutdown_grace_period,
-            recovery_timeout: self.recovery_timeout,
-            recover: match self.recover.as_str() {
-                "cleanup" => Recover::Cleanup,
-                _ => Recover::Reconnect,
-            },
-            strict: self.strict,
-            reconfiguration_policy: self
-                .reconfiguration_policy
-                .parse()
-                .map_err(|error| format!("flag 'reconfiguration_policy': {error}"))?,
-            executor_reregistration_timeout: self.executor_reregistration_timeout,
-            executor_reregistration_retry: self.executor_reregistration_retry_interval,
-            switch_user: self.switch_user,
-            executor_environment: self.executor_environment_variables.clone().map(|e| e.0),
-            max_completed_executors: self.max_completed_executors_per_framework,
-            gc_delay: self.gc_delay,
-            gc_disk_headroom: self.gc_disk_headroom,
-            disk_watch_interval: self.disk_watch_interval,
-            helpers: self.helpers(),
-            flags: effective,
-            ..Config::default()
-        })
-    }
-
-    /// What the containerizer is told; `config` is the slave's.
-    pub fn containerizer(&self, config: &Config) -> ContainerizerOptions {
-        let launcher = match self.launcher.as_deref() {
-            Some("linux") => LauncherKind::Linux,
-            Some(_) => LauncherKind::Posix,
-            None if linux_is_usable(&self.cgroups_hierarchy) => LauncherKind::Linux,
-            None => LauncherKind::Posix,
-        };
-        ContainerizerOptions {
-            isolation: self.isolation.clone(),
-            fetcher: config.helpers.fetcher.clone(),
-            frameworks_home: self.frameworks_home.clone(),
-            fetching: FetcherOptions {
-                // Slaves of one host do not empty each other's.
-                cache_dir: self.fetcher_cache_dir.clone().unwrap_or_else(|| {
-                    std::env::temp_dir().join("mesos/fetch").join(self.port.to_string())
-                }),
-                cache_bytes: self.fetcher_cache_size,
-                stall_timeout: self.fetcher_stall_timeout,
-                hadoop_home: self.hadoop_home.clone(),
-                ..FetcherOptions::default()
-            },
-            work_dir: config.work_dir.clone(),
-            runtime_dir: self.runtime_dir.clone().unwrap_or_else(default_runtime_dir),
-            launcher,
-            helper: config.helpers.containerizer.clone(),
-            cgroups_hierarchy: self.cgroups_hierarchy.clone(),
-            cgroups_root: self.cgroups_root.clone(),
-            cgroups_destroy_timeout: self.cgroups_destroy_timeout,
-            isolating: self.isolators.clone().apply(isolators::Options {
-                agent_ports: config.resources.ports(),
-                ..isolators::Options::default()
-            }),
-        }
-    }
-
-    /// The helper programs, in the launcher's directory or beside this program.
-    fn helpers(&self) -> Helpers {
-        let own = std::env::current_exe().ok().and_then(|path| path.parent().map(PathBuf::from));
-        let directory = self.launcher_dir.clone().or(own).unwrap_or_default();
-        let program = |name: &str| vec![directory.join(name).display().to_string()];
-        Helpers {
-            executor: program("mesos-executor"),
-            fetcher: program("mesos-fetcher"),
-            containerizer: program("mesos-containerizer"),
-        }
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use libprocess::flags::Loader;
-
-    fn load(args: &[&str]) -> Result<Config, String> {
-        let loaded = Loader::new("mesos-slave").load::<Flags>(args.iter().copied());
-        let loaded = loaded.map_err(|error| error.to_string())?;
-        loaded.flags.config("h".to_owned(), loaded.effective)
-    }
-
-    #[test]
-    fn flags_known_ones_are_read() {
-        let config =
-            load(&["--work_dir=/tmp/x", "--resources=cpus:3", "--no-switch_user"]).unwrap();
-        assert_eq!(config.resources.cpus(), 3.0);
-        assert!(!config.switch_user);
-    }
-
-    #[test]
-    fn flags_bad_values_are_refused_in_one_line() {
-        for bad in [
-            "--port=x",
-            "--nonsense=1",
-            "--resources=cpus",
-            "--attributes=rack",
-            "--launcher=nonsense",
-            "--recover=nonsense",
-            "--executor_reregistration_timeout=16secs",
-            "--executor_environment_variables=nonsense",
-        ] {
-            let error = load(&["--work_dir=/tmp/x", bad]).unwrap_err();
-            assert_eq!(error.lines().count(), 1, "{bad}: {error}");
-        }
-        assert!(load(&[]).is_err());
-    }
-}
+mod tests;

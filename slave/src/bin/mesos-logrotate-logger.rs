@@ -1,0 +1,5 @@
+//! `mesos-logrotate-logger`.
+
+fn main() -> std::process::ExitCode {
+    slave::logger::main()
+}

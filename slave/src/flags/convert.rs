@@ -1,0 +1,152 @@
+//! What flags mean for the slave and its containerizer.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use protos::resources::Resources;
+
+use super::{Flags, default_runtime_dir, idle};
+use crate::containerizer::{ContainerizerOptions, LauncherKind, linux_is_usable};
+use crate::detection::{self, Host};
+use crate::fetcher::FetcherOptions;
+use crate::logger::{self, LoggerOptions, Rotation};
+use crate::{Config, Helpers, Recover};
+
+impl Flags {
+    /// The slave's configuration; `effective` are the flags as `/flags` shows them.
+    ///
+    /// # Errors
+    /// Text naming the flag that cannot be used.
+    pub fn config(
+        &self,
+        hostname: String,
+        effective: BTreeMap<String, String>,
+    ) -> Result<Config, String> {
+        let work_dir = self.work_dir.clone().ok_or("flag 'work_dir' is required")?;
+        let work_dir =
+            std::path::absolute(&work_dir).map_err(|error| format!("flag 'work_dir': {error}"))?;
+        let host = Host::detect(&work_dir);
+        let resources = detection::resources(self.resources.as_deref(), &self.default_role, host)
+            .map_err(|error| format!("flag 'resources': {error}"))?;
+        let attributes = protos::attributes::parse(self.attributes.as_deref().unwrap_or_default())
+            .map_err(|error| format!("flag 'attributes': {error}"))?;
+        Ok(Config {
+            work_dir,
+            hostname,
+            resources,
+            attributes,
+            registration_backoff: self.registration_backoff_factor,
+            executor_registration_timeout: self.executor_registration_timeout,
+            executor_shutdown_grace: self.executor_shutdown_grace_period,
+            recovery_timeout: self.recovery_timeout,
+            recover: match self.recover.as_str() {
+                "cleanup" => Recover::Cleanup,
+                _ => Recover::Reconnect,
+            },
+            strict: self.strict,
+            reconfiguration_policy: self
+                .reconfiguration_policy
+                .parse()
+                .map_err(|error| format!("flag 'reconfiguration_policy': {error}"))?,
+            executor_reregistration_timeout: self.executor_reregistration_timeout,
+            executor_reregistration_retry: self.executor_reregistration_retry_interval,
+            cgroups_enable_cfs: self.isolators.cgroups_enable_cfs,
+            domain: self.domain.clone(),
+            switch_user: self.switch_user,
+            executor_environment: self.executor_environment_variables.clone().map(|e| e.0),
+            max_completed_executors: self.max_completed_executors_per_framework,
+            gc_delay: self.gc_delay,
+            gc_disk_headroom: self.gc_disk_headroom,
+            disk_watch_interval: self.disk_watch_interval,
+            helpers: self.helpers(),
+            flags: effective,
+            ..Config::default()
+        })
+    }
+
+    /// One line for each flag that was given and has no effect; `effective` are the flags in force.
+    pub fn warnings(&self, effective: &BTreeMap<String, String>) -> Vec<String> {
+        idle::warnings(effective)
+    }
+
+    /// What the containerizer is told; `config` is the slave's.
+    ///
+    /// # Errors
+    /// Text naming the flag that cannot be used.
+    pub fn containerizer(&self, config: &Config) -> Result<ContainerizerOptions, String> {
+        let logger = self.logger(config)?;
+        let launcher = match self.launcher.as_deref() {
+            Some("linux") => LauncherKind::Linux,
+            Some(_) => LauncherKind::Posix,
+            None if linux_is_usable(&self.cgroups_hierarchy) => LauncherKind::Linux,
+            None => LauncherKind::Posix,
+        };
+        Ok(ContainerizerOptions {
+            isolation: self.isolation.clone(),
+            fetcher: config.helpers.fetcher.clone(),
+            frameworks_home: self.frameworks_home.clone(),
+            fetching: FetcherOptions {
+                // Slaves of one host do not empty each other's.
+                cache_dir: self.fetcher_cache_dir.clone().unwrap_or_else(|| {
+                    std::env::temp_dir().join("mesos/fetch").join(self.port.to_string())
+                }),
+                cache_bytes: self.fetcher_cache_size.0,
+                stall_timeout: self.fetcher_stall_timeout,
+                hadoop_home: self.hadoop_home.clone(),
+                ..FetcherOptions::default()
+            },
+            launcher,
+            logger,
+            helper: config.helpers.containerizer.clone(),
+            isolators: self.isolators.clone().apply(isolators::Options {
+                work_dir: config.work_dir.clone(),
+                runtime_dir: self.runtime_dir.clone().unwrap_or_else(default_runtime_dir),
+                cgroups_hierarchy: self.cgroups_hierarchy.clone(),
+                cgroups_root: self.cgroups_root.clone(),
+                cgroups_destroy_timeout: self.cgroups_destroy_timeout,
+                agent_ports: ports(&config.resources),
+                ..isolators::Options::default()
+            }),
+        })
+    }
+
+    /// Who takes containers' output.
+    fn logger(&self, config: &Config) -> Result<Option<LoggerOptions>, String> {
+        match self.container_logger.as_deref() {
+            None | Some("") => return Ok(None),
+            Some(logger::NAME) => {}
+            Some(other) => return Err(format!("flag 'container_logger': '{other}' is unknown")),
+        }
+        let rotation = |size: &str, options: &str| {
+            let modules = self.modules.clone().unwrap_or_default();
+            let get = |key| modules.parameter(logger::NAME, key);
+            Rotation::read(get(size), get(options))
+                .map_err(|error| format!("flag 'modules': {}: {error}", logger::NAME))
+        };
+        Ok(Some(LoggerOptions {
+            program: config.helpers.logger.clone(),
+            stdout: rotation("max_stdout_size", "logrotate_stdout_options")?,
+            stderr: rotation("max_stderr_size", "logrotate_stderr_options")?,
+        }))
+    }
+
+    /// The helper programs, in the launcher's directory or beside this program.
+    fn helpers(&self) -> Helpers {
+        let own = std::env::current_exe().ok().and_then(|path| path.parent().map(PathBuf::from));
+        let directory = self.launcher_dir.clone().or(own).unwrap_or_default();
+        let program = |name: &str| vec![directory.join(name).display().to_string()];
+        Helpers {
+            executor: program("mesos-executor"),
+            fetcher: program("mesos-fetcher"),
+            containerizer: program("mesos-containerizer"),
+            logger: program("mesos-logrotate-logger"),
+        }
+    }
+}
+
+/// The ports that a slave offers.
+fn ports(resources: &Resources) -> Vec<(u64, u64)> {
+    let wire = resources.to_wire().into_iter().filter(|resource| resource.name == "ports");
+    let ranges = wire.filter_map(|resource| resource.ranges).flat_map(|ranges| ranges.range);
+    ranges.map(|range| (range.begin, range.end)).collect()
+}

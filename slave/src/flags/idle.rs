@@ -1,0 +1,271 @@
+//! Flags of the protocol family that are accepted and have no effect yet.
+//!
+//! They are listed so that a command line that is known elsewhere is not refused; whoever gives one is
+//! told at the start that nothing comes of it.
+
+/// Their values, as they were given.
+#[derive(clap::Args, Debug, Clone, Default)]
+#[command(rename_all = "snake_case", next_help_heading = "Accepted without effect")]
+pub struct IdleFlags {
+    /// Who may do what
+    #[arg(long)]
+    pub acls: Option<String>,
+    /// Capabilities that are told to masters
+    #[arg(long)]
+    pub agent_features: Option<String>,
+    /// Cgroup subsystems for the slave itself
+    #[arg(long, alias = "slave_subsystems")]
+    pub agent_subsystems: Option<String>,
+    /// Where Appc images are looked for
+    #[arg(long)]
+    pub appc_simple_discovery_uri_prefix: Option<String>,
+    /// Directory of Appc images
+    #[arg(long)]
+    pub appc_store_dir: Option<String>,
+    /// Executors must authenticate
+    #[arg(long)]
+    pub authenticate_http_executors: Option<bool>,
+    /// Who reads must authenticate
+    #[arg(long)]
+    pub authenticate_http_readonly: Option<bool>,
+    /// Who changes something must authenticate
+    #[arg(long)]
+    pub authenticate_http_readwrite: Option<bool>,
+    /// How this slave authenticates
+    #[arg(long)]
+    pub authenticatee: Option<String>,
+    /// Wait between two attempts to authenticate
+    #[arg(long)]
+    pub authentication_backoff_factor: Option<String>,
+    /// Longest time for authenticating
+    #[arg(long)]
+    pub authentication_timeout_max: Option<String>,
+    /// Shortest time for authenticating
+    #[arg(long)]
+    pub authentication_timeout_min: Option<String>,
+    /// Who decides who may do what
+    #[arg(long)]
+    pub authorizer: Option<String>,
+    /// File with what this slave authenticates with
+    #[arg(long)]
+    pub credential: Option<String>,
+    /// Directory of settings of storage plugins
+    #[arg(long)]
+    pub csi_plugin_config_dir: Option<String>,
+    /// Name servers of containers
+    #[arg(long)]
+    pub default_container_dns: Option<String>,
+    /// Container of executors that ask for none
+    #[arg(long)]
+    pub default_container_info: Option<String>,
+    /// Module that knows disk profiles
+    #[arg(long)]
+    pub disk_profile_adaptor: Option<String>,
+    /// The docker program
+    #[arg(long)]
+    pub docker: Option<String>,
+    /// Settings for docker
+    #[arg(long)]
+    pub docker_config: Option<String>,
+    /// Ignore what images say of their runtime
+    #[arg(long)]
+    pub docker_ignore_runtime: Option<bool>,
+    /// Kill docker containers of earlier slaves
+    #[arg(long)]
+    pub docker_kill_orphans: Option<bool>,
+    /// Image in which executors run
+    #[arg(long)]
+    pub docker_mesos_image: Option<String>,
+    /// Where docker images come from
+    #[arg(long)]
+    pub docker_registry: Option<String>,
+    /// Time after which ended docker containers are removed
+    #[arg(long)]
+    pub docker_remove_delay: Option<String>,
+    /// Socket of the docker daemon
+    #[arg(long)]
+    pub docker_socket: Option<String>,
+    /// Time that docker gives containers to stop
+    #[arg(long)]
+    pub docker_stop_timeout: Option<String>,
+    /// Directory of docker images
+    #[arg(long)]
+    pub docker_store_dir: Option<String>,
+    /// Directory for what is known of docker volumes
+    #[arg(long)]
+    pub docker_volume_checkpoint_dir: Option<String>,
+    /// Give docker volumes to the container's user
+    #[arg(long)]
+    pub docker_volume_chown: Option<bool>,
+    /// Socket for executors
+    #[arg(long)]
+    pub domain_socket_location: Option<String>,
+    /// Traffic shaping of containers
+    #[arg(long)]
+    pub egress_burst: Option<String>,
+    /// Traffic shaping of containers
+    #[arg(long)]
+    pub egress_ceil_limit: Option<String>,
+    /// Traffic shaping of containers
+    #[arg(long)]
+    pub egress_flow_classifier_parent: Option<String>,
+    /// Traffic shaping of containers
+    #[arg(long)]
+    pub egress_rate_limit_per_container: Option<String>,
+    /// Traffic shaping of containers
+    #[arg(long)]
+    pub egress_rate_per_cpu: Option<String>,
+    /// Traffic shaping of containers
+    #[arg(long)]
+    pub egress_unique_flow_per_container: Option<bool>,
+    /// Ports of network/port_mapping
+    #[arg(long)]
+    pub ephemeral_ports_per_container: Option<String>,
+    /// Interface of network/port_mapping
+    #[arg(long)]
+    pub eth0_name: Option<String>,
+    /// Endpoints that are closed
+    #[arg(long)]
+    pub firewall_rules: Option<String>,
+    /// Remove sandboxes of standalone containers in time
+    #[arg(long)]
+    pub gc_non_executor_container_sandboxes: Option<bool>,
+    /// Modules that are told of launches
+    #[arg(long)]
+    pub hooks: Option<String>,
+    /// How clients authenticate
+    #[arg(long)]
+    pub http_authenticators: Option<String>,
+    /// Command tasks speak the newer protocol
+    #[arg(long)]
+    pub http_command_executor: Option<bool>,
+    /// File with what clients authenticate with
+    #[arg(long)]
+    pub http_credentials: Option<String>,
+    /// Executors speak by a socket of the file system
+    #[arg(long)]
+    pub http_executor_domain_sockets: Option<bool>,
+    /// Time between two signs of life to clients
+    #[arg(long)]
+    pub http_heartbeat_interval: Option<String>,
+    /// When images are removed
+    #[arg(long)]
+    pub image_gc_config: Option<String>,
+    /// Kinds of images
+    #[arg(long)]
+    pub image_providers: Option<String>,
+    /// How images become files
+    #[arg(long)]
+    pub image_provisioner_backend: Option<String>,
+    /// Traffic shaping of containers
+    #[arg(long)]
+    pub ingress_burst: Option<String>,
+    /// Traffic shaping of containers
+    #[arg(long)]
+    pub ingress_ceil_limit: Option<String>,
+    /// Traffic shaping of containers
+    #[arg(long)]
+    pub ingress_isolate_existing_containers: Option<bool>,
+    /// Traffic shaping of containers
+    #[arg(long)]
+    pub ingress_rate_limit_per_container: Option<String>,
+    /// Traffic shaping of containers
+    #[arg(long)]
+    pub ingress_rate_per_cpu: Option<String>,
+    /// Address of version 6 to listen on
+    #[arg(long)]
+    pub ip6: Option<String>,
+    /// Command that tells the address of version 6
+    #[arg(long)]
+    pub ip6_discovery_command: Option<String>,
+    /// Command that tells the address to listen on
+    #[arg(long)]
+    pub ip_discovery_command: Option<String>,
+    /// File with the key for executors' tokens
+    #[arg(long, alias = "executor_secret_key")]
+    pub jwt_secret_key: Option<String>,
+    /// Interface of network/port_mapping
+    #[arg(long)]
+    pub lo_name: Option<String>,
+    /// Module that finds the master
+    #[arg(long)]
+    pub master_detector: Option<String>,
+    /// Traffic shaping of containers
+    #[arg(long)]
+    pub maximum_egress_rate_limit: Option<String>,
+    /// Traffic shaping of containers
+    #[arg(long)]
+    pub maximum_ingress_rate_limit: Option<String>,
+    /// Profile the memory
+    #[arg(long)]
+    pub memory_profiling: Option<bool>,
+    /// Traffic shaping of containers
+    #[arg(long)]
+    pub minimum_egress_rate_limit: Option<String>,
+    /// Traffic shaping of containers
+    #[arg(long)]
+    pub minimum_ingress_rate_limit: Option<String>,
+    /// Directory of modules
+    #[arg(long)]
+    pub modules_dir: Option<String>,
+    /// Statistics of network/port_mapping
+    #[arg(long)]
+    pub network_enable_rate_statistics: Option<bool>,
+    /// Statistics of network/port_mapping
+    #[arg(long)]
+    pub network_enable_snmp_statistics: Option<bool>,
+    /// Statistics of network/port_mapping
+    #[arg(long)]
+    pub network_enable_socket_statistics_details: Option<bool>,
+    /// Statistics of network/port_mapping
+    #[arg(long)]
+    pub network_enable_socket_statistics_summary: Option<bool>,
+    /// Statistics of network/port_mapping
+    #[arg(long)]
+    pub network_link_speed: Option<String>,
+    /// Statistics of network/port_mapping
+    #[arg(long)]
+    pub network_rate_statistics_interval: Option<String>,
+    /// Statistics of network/port_mapping
+    #[arg(long)]
+    pub network_rate_statistics_window: Option<String>,
+    /// GPUs that are offered
+    #[arg(long)]
+    pub nvidia_gpu_devices: Option<String>,
+    /// Directory of settings of resource providers
+    #[arg(long)]
+    pub resource_provider_config_dir: Option<String>,
+    /// Module that knows secrets
+    #[arg(long)]
+    pub secret_resolver: Option<String>,
+    /// Directory of the running systemd
+    #[arg(long)]
+    pub systemd_runtime_directory: Option<String>,
+    /// Groups for shared volumes
+    #[arg(long)]
+    pub volume_gid_range: Option<String>,
+    /// End containers beyond their disk quota
+    #[arg(long)]
+    pub xfs_kill_containers: Option<bool>,
+    /// Project ids for disk quotas
+    #[arg(long)]
+    pub xfs_project_range: Option<String>,
+    /// Disk beyond the quota before a container ends
+    #[arg(long)]
+    pub xfs_quota_headroom: Option<String>,
+    /// Time after which a silent ZooKeeper is given up
+    #[arg(long)]
+    pub zk_session_timeout: Option<String>,
+}
+
+/// One line for each flag that was given and has no effect; `effective` are the flags in force.
+pub(super) fn warnings(effective: &std::collections::BTreeMap<String, String>) -> Vec<String> {
+    use clap::Args;
+    let known = IdleFlags::augment_args(clap::Command::new("idle"));
+    let given = known.get_arguments().filter_map(|flag| {
+        let mut names: Vec<&str> = flag.get_long().into_iter().collect();
+        names.extend(flag.get_all_aliases().unwrap_or_default());
+        names.into_iter().find(|name| effective.contains_key(*name)).map(str::to_owned)
+    });
+    given.map(|name| format!("flag '{name}' has no effect in this version")).collect()
+}
