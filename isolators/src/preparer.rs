@@ -22,6 +22,11 @@ pub trait Preparer: Send + 'static {
     /// Why the container cannot have what it asks for.
     fn launch(&self, id: &ContainerId, setup: &ContainerSetup) -> Result<LaunchInfo, String>;
 
+    /// These containers are all that an earlier slave left; what it made for others is removed.
+    fn recovered(&self, known: &BTreeSet<ContainerId>) {
+        let _ = known;
+    }
+
     /// Removes what was made for a container.
     ///
     /// # Errors
@@ -55,6 +60,10 @@ impl<P: Preparer> IsolatorProcess for Prepared<P> {
     fn recover(&mut self, container: &Recovered, _: &mut Ctx<Self>) -> Result<(), String> {
         self.containers.insert(container.id.clone());
         Ok(())
+    }
+
+    fn recovered(&mut self, _: &mut Ctx<Self>) {
+        self.preparer.recovered(&self.containers);
     }
 
     fn prepare(

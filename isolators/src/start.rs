@@ -6,8 +6,8 @@ use libprocess::Node;
 
 use crate::cgroups::plain::{Cpuset, Hugetlb, NetPrio, Pids};
 use crate::cgroups::{
-    CgroupIsolator, Controller, Hierarchies, blkio::Blkio, cpu::Cpu, devices as cgroup_devices,
-    mem::Mem, net_cls::NetCls, perf_event::PerfEvent,
+    CgroupIsolator, Controller, Hierarchies, Version, blkio::Blkio, cpu::Cpu,
+    devices as cgroup_devices, mem::Mem, net_cls::NetCls, perf_event::PerfEvent,
 };
 use crate::disk_du::DiskDu;
 use crate::environment_secret::EnvironmentSecret;
@@ -111,7 +111,27 @@ impl Starter<'_> {
         let found = Arc::new(found.clone());
         found.move_agent(std::process::id()).map_err(|error| unusable(name, error))?;
         let isolator = CgroupIsolator::new(controller, found, self.options.cgroups_destroy_timeout);
-        Ok(front::start(self.node, isolator.map_err(|error| unusable(name, error))?))
+        let isolator = isolator.map_err(|error| unusable(name, error))?;
+        Ok(front::start(self.node, isolator.within(&self.options.work_dir)))
+    }
+
+    /// Whether the kernel has a control file of version 1 that a flag needs.
+    fn has(
+        &mut self,
+        isolator: &str,
+        controller: &str,
+        file: &str,
+        flag: &str,
+    ) -> Result<(), SelectError> {
+        let hierarchy = self.options.cgroups_hierarchy.clone();
+        let found = self.hierarchies(isolator)?;
+        let told = |error: crate::cgroups::CgroupError| unusable(isolator, error);
+        found.ensure(controller, &hierarchy).map_err(told)?;
+        let point = found.mount_point(controller).map_err(told)?;
+        if found.version() == Version::V1 && !point.join(file).exists() {
+            return Err(unusable(isolator, format!("{flag} needs a kernel with '{file}'")));
+        }
+        Ok(())
     }
 
     fn prepared<P: Preparer>(&self, preparer: P) -> Started {
@@ -156,13 +176,27 @@ impl Starter<'_> {
         let told = |error: crate::cgroups::CgroupError| unusable(name, error);
         match name {
             Blkio::NAME => self.cgroup(Blkio),
-            Cpu::NAME => self.cgroup(Cpu::new(options)),
+            Cpu::NAME => {
+                if options.cgroups_enable_cfs {
+                    self.has(name, "cpu", "cpu.cfs_quota_us", "--cgroups_enable_cfs")?;
+                }
+                self.cgroup(Cpu::new(options))
+            }
             Cpuset::NAME => self.cgroup(Cpuset),
             cgroup_devices::Devices::NAME => {
                 self.cgroup(cgroup_devices::Devices::new(options).map_err(told)?)
             }
             Hugetlb::NAME => self.cgroup(Hugetlb),
-            Mem::NAME => self.cgroup(Mem::new(options)),
+            Mem::NAME => {
+                let flag = "--cgroups_limit_swap";
+                if options.cgroups_limit_swap {
+                    self.has(name, "memory", "memory.memsw.limit_in_bytes", flag)?;
+                    if self.hierarchies(name)?.version() == Version::V2 {
+                        slog::warn!(self.node.log(), "{flag} has no effect on cgroups version 2");
+                    }
+                }
+                self.cgroup(Mem::new(options))
+            }
             NetCls::NAME => self.cgroup(NetCls::new(options).map_err(told)?),
             NetPrio::NAME => self.cgroup(NetPrio),
             PerfEvent::NAME => self.cgroup(PerfEvent::new(options).map_err(told)?),

@@ -200,12 +200,22 @@ fn cgroups_of_orphans_are_destroyed_and_known_ones_are_kept() {
         let (known, orphan) = (Shell::held("sleep 1000"), Shell::held("sleep 1000"));
         let a = host.container(&resources("cpus:1;mem:64"), &known).await;
         let b = host.container(&resources("cpus:1;mem:64"), &orphan).await;
+        // Another slave of this host has a container too.
+        let foreign = Shell::held("export MESOS_DIRECTORY=/elsewhere; exec sleep 1000");
+        let c = host.container(&resources("cpus:1;mem:64"), &foreign).await;
+        foreign.go();
+        let environment = format!("/proc/{}/environ", foreign.pid());
+        eventually("it has its directory", async || {
+            std::fs::read_to_string(&environment).unwrap().contains("MESOS_DIRECTORY")
+        })
+        .await;
         host.set("memory", &a, "memory.limit_in_bytes", &(96 << 20).to_string());
         let later = host.restarted().await;
         later.recover(&a, known.pid(), &resources("cpus:1;mem:64")).await;
         eventually("the orphan is gone", async || !orphan.lives()).await;
         eventually("its cgroup is gone", async || !later.has("memory", &b)).await;
-        assert!(known.lives());
+        assert!(known.lives() && foreign.lives() && later.has("memory", &c));
+        host.clean(&c).await;
         // A limit that was granted is never lowered, also not by a later slave.
         later.update(&a, "cpus:1;mem:48".parse::<Resources>().unwrap().into()).await;
         let limit = later.file("memory", &a, "memory.limit_in_bytes");

@@ -15,6 +15,7 @@ use libprocess::Node;
 use libprocess::real::{Config, run, start};
 use protos::ids::ContainerId;
 use protos::mesos::{self, task_status::Reason};
+use protos::resources::Resources;
 use slave::containerizer::{
     self, ContainerConfig, Containerizer, ContainerizerOptions, LauncherKind, Termination,
 };
@@ -52,12 +53,14 @@ impl Host {
         let root = format!("isolation-test-{}", node.uuid());
         let options = ContainerizerOptions {
             isolation: isolation.to_owned(),
-            isolating,
+            isolators: Options {
+                cgroups_root: root.clone(),
+                work_dir: directory.join("work"),
+                runtime_dir: directory.join("run"),
+                ..isolating
+            },
             launcher: LauncherKind::Linux,
             helper: vec![env!("CARGO_BIN_EXE_mesos-containerizer").to_owned()],
-            cgroups_root: root.clone(),
-            work_dir: directory.join("work"),
-            runtime_dir: directory.join("run"),
             ..ContainerizerOptions::default()
         };
         let containerizer = containerizer::start(&node, options).unwrap();
@@ -74,7 +77,7 @@ impl Host {
             executor_info: mesos::ExecutorInfo::default(),
             command: mesos::CommandInfo { value: Some(script.to_owned()), ..Default::default() },
             task_info: None,
-            resources: "cpus:1;mem:64;disk:64".parse().unwrap(),
+            allocation: "cpus:1;mem:64;disk:64".parse::<Resources>().unwrap().into(),
             environment: BTreeMap::from([("PATH".to_owned(), "/usr/bin:/bin:/sbin".to_owned())]),
             directory,
             user: Some("nobody".to_owned()),

@@ -47,8 +47,7 @@ fn launched(info: &LaunchInfo) -> String {
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
-    let text = protos::json::to_json(info).to_string();
-    child.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
+    child.stdin.take().unwrap().write_all(&slave::checkpoint::encode(info)).unwrap();
     String::from_utf8(child.wait_with_output().unwrap().stdout).unwrap()
 }
 

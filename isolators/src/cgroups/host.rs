@@ -2,6 +2,7 @@
 //! is written into them and read from them.
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,6 +28,8 @@ enum Place {
 
 struct Entry {
     place: Place,
+    /// The kernel tells when it exceeds its limit.
+    listens: bool,
     /// Who waits for a limitation.
     limited: Option<Limited>,
     /// One that came before anybody waited.
@@ -38,6 +41,8 @@ pub struct CgroupIsolator<C> {
     pub(super) controller: C,
     hierarchies: Arc<Hierarchies>,
     destroy_timeout: Duration,
+    /// Orphans with sandboxes elsewhere are another slave's; None when there is no other.
+    work_dir: Option<PathBuf>,
     containers: BTreeMap<ContainerId, Entry>,
 }
 
@@ -58,7 +63,14 @@ impl<C: Controller> CgroupIsolator<C> {
         if let Some(name) = needed.iter().find(|name| !hierarchies.offers(name)) {
             return Err(CgroupError::NotMounted((*name).to_owned()));
         }
-        Ok(Self { controller, hierarchies, destroy_timeout, containers: BTreeMap::new() })
+        let (work_dir, containers) = (None, BTreeMap::new());
+        Ok(Self { controller, hierarchies, destroy_timeout, work_dir, containers })
+    }
+
+    /// Leaves orphans alone whose sandboxes are not in this slave's work directory.
+    #[must_use]
+    pub fn within(self, work_dir: &Path) -> Self {
+        Self { work_dir: Some(work_dir.to_owned()), ..self }
     }
 
     fn needed(&self) -> &'static [&'static str] {
@@ -105,6 +117,9 @@ impl<C: Controller> CgroupIsolator<C> {
     ) -> Result<(), CgroupError> {
         if let Some(alarm) = self.controller.listen(group)? {
             let id = id.clone();
+            if let Some(entry) = self.containers.get_mut(&id) {
+                entry.listens = true;
+            }
             cx.defer(alarm, move |this, is_exceeded, cx| {
                 if is_exceeded {
                     this.alarmed(&id, cx);
@@ -182,14 +197,14 @@ impl<C: Controller> IsolatorProcess for CgroupIsolator<C> {
     const NAME: &'static str = C::NAME;
 
     fn recover(&mut self, container: &Recovered, cx: &mut Ctx<Self>) -> Result<(), String> {
-        let found = self.find(container, cx).map_err(|error| error.to_string());
-        let (place, result) = match found {
-            Ok(place) => (place, Ok(())),
-            Err(reason) => (Place::Nowhere, Err(reason)),
-        };
-        let entry = Entry { place, limited: None, limitation: None };
+        let entry =
+            Entry { place: Place::Nowhere, listens: false, limited: None, limitation: None };
         self.containers.insert(container.id.clone(), entry);
-        result
+        let place = self.find(container, cx).map_err(|error| error.to_string())?;
+        if let Some(entry) = self.containers.get_mut(&container.id) {
+            entry.place = place;
+        }
+        Ok(())
     }
 
     fn recovered(&mut self, cx: &mut Ctx<Self>) {
@@ -198,9 +213,13 @@ impl<C: Controller> IsolatorProcess for CgroupIsolator<C> {
                 if self.containers.contains_key(&id) || !hierarchies::is_container_like(&id) {
                     continue;
                 }
+                let group = self.hierarchies.group(&id);
+                let work_dir = self.work_dir.as_deref();
+                if work_dir.is_some_and(|own| killer::is_foreign(&group, name, own)) {
+                    continue;
+                }
                 slog::info!(cx.log(), "destroying an orphan's cgroup";
                     "container" => %id, "controller" => name);
-                let group = self.hierarchies.group(&id);
                 let node = cx.node().clone();
                 let destroyed = killer::destroy(node, group, name.to_owned(), self.destroy_timeout);
                 cx.defer(destroyed, move |_, destroyed, cx| {
@@ -224,7 +243,8 @@ impl<C: Controller> IsolatorProcess for CgroupIsolator<C> {
         }
         // The entry is there even after a failure, so that cleaning up finds what was made.
         let group = self.hierarchies.group(container);
-        let entry = Entry { place: Place::Own(group), limited: None, limitation: None };
+        let entry =
+            Entry { place: Place::Own(group), listens: false, limited: None, limitation: None };
         self.containers.insert(container.clone(), entry);
         let made = self.make(container, setup, cx).map(|place| {
             if let Some(entry) = self.containers.get_mut(container) {
@@ -253,7 +273,9 @@ impl<C: Controller> IsolatorProcess for CgroupIsolator<C> {
         let Some(entry) = self.containers.get_mut(container) else { return };
         match entry.limitation.take() {
             Some(limitation) => drop(limited.send(limitation)),
-            None => entry.limited = Some(limited),
+            None if entry.listens => entry.limited = Some(limited),
+            // There is nothing to wait for.
+            None => {}
         }
     }
 
@@ -309,3 +331,6 @@ impl<C: Controller> IsolatorProcess for CgroupIsolator<C> {
         cleaned.boxed()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,8 @@
 //! Ends all that lives in a cgroup, and the cgroup.
 
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 use std::time::Duration;
 
 use libprocess::Node;
@@ -43,6 +46,17 @@ pub fn is_frozen(group: &Group) -> Result<bool, CgroupError> {
         Version::V1 => Ok(group.read("freezer", "freezer.state")? == "FROZEN"),
         Version::V2 => Ok(group.table("", "cgroup.events")?.get("frozen") == Some(&1)),
     }
+}
+
+/// True when a cgroup holds a container of another slave of this host: one whose sandbox (variable
+/// `MESOS_DIRECTORY`) is not in this slave's work directory.
+pub fn is_foreign(group: &Group, controller: &str, work_dir: &Path) -> bool {
+    group.processes(controller).into_iter().any(|pid| {
+        let environment = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+        let mut variables = environment.split(|byte| *byte == 0);
+        let directory = variables.find_map(|it| it.strip_prefix(b"MESOS_DIRECTORY="));
+        directory.is_some_and(|it| !Path::new(OsStr::from_bytes(it)).starts_with(work_dir))
+    })
 }
 
 /// Kills all processes in a container's cgroup and removes it, in rounds, for at most `limit` (flag

@@ -2,6 +2,7 @@
 //! `perf_duration` in each `perf_interval`.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::time::Duration;
 
 use libprocess::Ctx;
@@ -11,6 +12,9 @@ use protos::mesos::{PerfStatistics, ResourceStatistics};
 
 use super::{CgroupError, CgroupIsolator, Controller, Group, Version};
 use crate::options::Options;
+
+/// Where the tool is looked for.
+const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// The controller.
 #[derive(Debug)]
@@ -40,6 +44,10 @@ impl PerfEvent {
             events.iter().find(|event| set(&mut Default::default(), event, 1).is_err())
         {
             return other(format!("--perf_events has '{event}', which is not known"));
+        }
+        let is_there = PATH.split(':').any(|directory| Path::new(directory).join("perf").is_file());
+        if !events.is_empty() && !is_there {
+            return other("the tool 'perf' is not installed".to_owned());
         }
         Ok(Self { events, interval, duration, samples: BTreeMap::new() })
     }
@@ -78,10 +86,7 @@ fn command(events: &[String], groups: &[String], duration: Duration) -> Command 
         program: "perf".to_owned(),
         argv,
         env: BTreeMap::from([
-            (
-                "PATH".to_owned(),
-                "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin".into(),
-            ),
+            ("PATH".to_owned(), PATH.to_owned()),
             ("LC_ALL".to_owned(), "C".to_owned()),
         ]),
         stdout: Output::Collect,

@@ -153,6 +153,15 @@ impl FilesystemLinux {
     }
 }
 
+/// Mounts in sandboxes of no known container. None while the sandbox of one is not known.
+fn orphans<'a>(points: &'a [PathBuf], known: &[&Path]) -> Vec<&'a Path> {
+    if known.iter().any(|sandbox| sandbox.as_os_str().is_empty()) {
+        return Vec::new();
+    }
+    let is_orphan = |point: &&PathBuf| !known.iter().any(|sandbox| point.starts_with(sandbox));
+    points.iter().filter(is_orphan).map(PathBuf::as_path).collect()
+}
+
 /// Makes the directory of a volume; the first container that uses it gets it.
 fn make_volume(source: &Path, resource: &Resource, setup: &ContainerSetup) -> Result<(), String> {
     let told = |error: std::io::Error| format!("cannot prepare '{}': {error}", source.display());
@@ -208,6 +217,19 @@ impl IsolatorProcess for FilesystemLinux {
         let mounted = paths.map(|path| (path.to_owned(), PathBuf::new())).collect();
         self.containers.insert(container.id.clone(), Container { setup, mounted });
         Ok(())
+    }
+
+    fn recovered(&mut self, cx: &mut Ctx<Self>) {
+        let known: Vec<&Path> =
+            self.containers.values().map(|it| it.setup.directory.as_path()).collect();
+        let points = mounts::below(&self.work_dir.join("slaves")).unwrap_or_default();
+        for point in orphans(&points, &known) {
+            slog::info!(cx.log(), "unmounting an orphan's volume"; "path" => %point.display());
+            if let Err(error) = mounts::detach(point) {
+                slog::warn!(cx.log(), "an orphan's volume is left";
+                    "path" => %point.display(), "reason" => %error);
+            }
+        }
     }
 
     fn prepare(
@@ -276,6 +298,14 @@ mod tests {
         let sandbox = info.mounts.iter().find(|mount| mount.source() == "/sandbox").unwrap();
         assert_eq!(sandbox.target, "/image/mnt/mesos/sandbox");
         assert!(info.mounts.iter().any(|mount| mount.target == "/image/proc"));
+    }
+
+    #[test]
+    fn filesystem_linux_orphans_are_mounts_of_no_known_sandbox() {
+        let points = ["/w/slaves/s/a/data", "/w/slaves/s/b/data"].map(PathBuf::from);
+        let known = Path::new("/w/slaves/s/a");
+        assert_eq!(orphans(&points, &[known]), [Path::new("/w/slaves/s/b/data")]);
+        assert!(orphans(&points, &[known, Path::new("")]).is_empty());
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! `linux/devices`: containers with a root of their own find the allowed devices in it.
 
+use std::collections::BTreeSet;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
@@ -87,6 +88,17 @@ impl Preparer for Devices {
             info.clone_namespaces.push(launch::CLONE_NEWNS);
         }
         Ok(info)
+    }
+
+    fn recovered(&self, known: &BTreeSet<ContainerId>) {
+        let containers = self.runtime_dir.join("containers");
+        for entry in std::fs::read_dir(containers).into_iter().flatten().flatten() {
+            let id = ContainerId::new(entry.file_name().to_string_lossy().into_owned());
+            if !known.contains(&id) {
+                // What cannot be removed now is tried again by the next slave.
+                let _ = self.cleanup(&id);
+            }
+        }
     }
 
     fn cleanup(&self, id: &ContainerId) -> Result<(), String> {

@@ -1,5 +1,6 @@
 //! `volume/secret`: a secret is a file of the container that never touches a disk.
 
+use std::collections::BTreeSet;
 use std::io::Write;
 use std::os::unix::fs::{OpenOptionsExt, chown};
 use std::path::{Path, PathBuf};
@@ -100,6 +101,17 @@ impl Preparer for SecretVolumes {
         Ok(info)
     }
 
+    fn recovered(&self, known: &BTreeSet<ContainerId>) {
+        let entries = std::fs::read_dir(&self.store).into_iter().flatten().flatten();
+        for entry in entries {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if !known.contains(&ContainerId::new(name)) {
+                // What cannot be removed now is tried again by the next slave.
+                let _ = std::fs::remove_dir_all(entry.path());
+            }
+        }
+    }
+
     fn cleanup(&self, id: &ContainerId) -> Result<(), String> {
         let directory = self.store.join(id.as_str());
         match std::fs::remove_dir_all(&directory) {
@@ -158,8 +170,14 @@ mod tests {
         assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o400);
         let bound = launch::bind(text(&file), "/sandbox/key", false);
         assert_eq!(info.mounts, [bound, launch::read_only("/sandbox/key")]);
+        isolator.recovered(&BTreeSet::from([id.clone()]));
+        assert!(file.exists());
         isolator.cleanup(&id).unwrap();
         assert!(!file.exists());
         isolator.cleanup(&id).unwrap();
+        // Those of a container that ended while there was no slave.
+        isolator.launch(&id, &setup()).unwrap();
+        isolator.recovered(&BTreeSet::new());
+        assert!(!file.exists());
     }
 }

@@ -36,6 +36,7 @@ struct Container {
 
 /// The isolator's actor.
 pub struct Cni {
+    work_dir: PathBuf,
     root: PathBuf,
     /// Plugins and configurations; None when containers can only have the host's network.
     directories: Option<(String, PathBuf)>,
@@ -77,6 +78,7 @@ impl Cni {
             false => &options.runtime_dir,
         };
         Ok(Self {
+            work_dir: options.work_dir.clone(),
             root: above.join("isolators/network/cni"),
             directories,
             networks,
@@ -130,7 +132,7 @@ impl Cni {
             |error: std::io::Error| format!("cannot prepare '{}': {error}", self.root.display());
         std::fs::create_dir_all(&place.0).map_err(told)?;
         // Before anything is attached, so that nothing is ever forgotten.
-        place.write(&joined).map_err(told)?;
+        place.claim(&self.work_dir).and_then(|()| place.write(&joined)).map_err(told)?;
         let hostname = info.and_then(|info| info.hostname.clone());
         let hostname = hostname.unwrap_or_else(|| id.as_str().to_owned());
         let mut info = LaunchInfo {
@@ -318,7 +320,11 @@ impl IsolatorProcess for Cni {
             if self.containers.contains_key(&ContainerId::new(name.as_str())) {
                 continue;
             }
-            let joined = Place(entry.path()).read();
+            let place = Place(entry.path());
+            if place.is_foreign(&self.work_dir) {
+                continue;
+            }
+            let joined = place.read();
             let detached = self.detach(&name, joined, cx);
             cx.defer(detached, move |_, detached, cx| {
                 if let Err(reason) = detached {

@@ -69,6 +69,17 @@ impl Place {
         self.0.join("networks.json")
     }
 
+    /// Says whose container it is: several slaves may share a runtime directory.
+    pub(super) fn claim(&self, work_dir: &Path) -> std::io::Result<()> {
+        std::fs::write(self.0.join("owner"), work_dir.display().to_string())
+    }
+
+    /// True for the container of a slave with another work directory.
+    pub(super) fn is_foreign(&self, work_dir: &Path) -> bool {
+        let owner = std::fs::read_to_string(self.0.join("owner"));
+        owner.is_ok_and(|owner| Path::new(&owner) != work_dir)
+    }
+
     /// Writes what is known.
     pub(super) fn write(&self, joined: &[Joined]) -> std::io::Result<()> {
         let text = Value::from_iter(joined.iter().map(Joined::to_value)).to_string();
@@ -106,5 +117,8 @@ mod tests {
         assert_eq!(joined.status().ip_addresses[0].ip_address(), "10.0.0.2");
         std::fs::write(place.state(), "[{").unwrap();
         assert!(place.read().is_empty());
+        assert!(!place.is_foreign(Path::new("/work")));
+        place.claim(Path::new("/work")).unwrap();
+        assert!(!place.is_foreign(Path::new("/work")) && place.is_foreign(Path::new("/other")));
     }
 }

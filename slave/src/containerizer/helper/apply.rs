@@ -1,15 +1,11 @@
 //! The order in which a process becomes a container's command.
 
-use std::collections::BTreeSet;
 use std::io;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
 use isolators::LaunchInfo;
-use isolators::linux::filter::{compile, sock_filter};
 use protos::mesos;
-use protos::mesos::capability_info::Capability;
-use protos::mesos::seccomp::ContainerSeccompProfile;
 
 use super::{mounts, privileges, rlimits, root};
 
@@ -72,36 +68,8 @@ pub(super) fn launch(info: &LaunchInfo) -> Result<(), HelperError> {
     if let Some(directory) = &info.working_directory {
         step(std::env::set_current_dir(directory), || format!("enter {directory}"))?;
     }
-    let filter = info.seccomp_profile.as_ref().map(|profile| filter(profile, info)).transpose()?;
-    // Who has not given up gaining privileges must still be root to be filtered.
-    let (early, late) = if info.no_new_privileges() { (None, filter) } else { (filter, None) };
-    install(early)?;
     privileges::drop_to(user, info)?;
-    install(late)?;
     execute(info)
-}
-
-/// The program for a profile; what the container may do decides about some of its rules.
-fn filter(
-    profile: &ContainerSeccompProfile,
-    info: &LaunchInfo,
-) -> Result<Vec<sock_filter>, HelperError> {
-    let is_root = nix::unistd::geteuid().is_root();
-    let becomes_root = info.user.as_deref().is_none_or(|user| user == "root");
-    let capabilities: BTreeSet<i32> = match &info.effective_capabilities {
-        Some(effective) => effective.capabilities.iter().copied().collect(),
-        None if is_root && becomes_root => {
-            (Capability::Chown as i32..=Capability::CheckpointRestore as i32).collect()
-        }
-        None => BTreeSet::new(),
-    };
-    let program = compile(profile, &capabilities).map_err(io::Error::other);
-    step(program, || "understand the seccomp profile".to_owned())
-}
-
-fn install(program: Option<Vec<sock_filter>>) -> Result<(), HelperError> {
-    let Some(program) = program else { return Ok(()) };
-    step(isolators::linux::filter::install(&program), || "filter system calls".to_owned())
 }
 
 /// A command as the system starts it: a shell line, or a program with its whole argv.
