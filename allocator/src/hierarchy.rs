@@ -36,7 +36,7 @@ use slave::Slave;
 pub use inspect::{Excluded, RoleFigures};
 
 /// Not allocated any more, with the roles they were allocated to.
-type Parts = Arc<[(String, Resources)]>;
+type Parts = Arc<[(String, Arc<Resources>)]>;
 
 /// Things that came back that are remembered.
 const PARTS: usize = 8;
@@ -69,6 +69,9 @@ pub struct Hierarchy {
     parts: Vec<(Resources, Parts)>,
     cycles: u64,
     last_cycle: Time,
+    /// Clients who refused all of the slave that a cycle is at, by the number of that visit.
+    blocked: Vec<u64>,
+    visit: u64,
     /// So many slaves must be there before anything is offered.
     paused: Option<usize>,
 }
@@ -95,6 +98,8 @@ impl Hierarchy {
             parts: Vec::new(),
             cycles: 0,
             last_cycle: Time::EPOCH,
+            blocked: Vec::new(),
+            visit: 0,
             paused: None,
         }
     }
@@ -279,7 +284,8 @@ impl Hierarchy {
         if let Some((_, parts)) = self.parts.iter().find(|(whole, _)| whole == resources) {
             return parts.clone();
         }
-        let parts: Parts = by_role(resources).into();
+        let parts: Parts =
+            by_role(resources).into_iter().map(|(role, part)| (role, self.shape(part))).collect();
         if self.parts.len() == PARTS {
             self.parts.remove(0);
         }

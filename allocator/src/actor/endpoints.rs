@@ -23,15 +23,18 @@ const CONSTRAINTS: Help = Help::new(
      they exclude. `jsonp=F` wraps the answer.",
 );
 
+/// Both only tell.
+const REALM: &str = "readonly";
+
 /// Slaves listed for a standing unless the request says otherwise.
 const LIMIT: usize = 1000;
 
 pub(super) fn routes(routes: &mut Routes<AllocatorProcess>) {
-    routes.get("/explain", EXPLAIN, AllocatorProcess::explain).any(
-        "/offer_constraints_debug",
-        CONSTRAINTS,
-        AllocatorProcess::constraints,
-    );
+    routes
+        .get("/explain", EXPLAIN, AllocatorProcess::explain)
+        .realm(REALM)
+        .any("/offer_constraints_debug", CONSTRAINTS, AllocatorProcess::constraints)
+        .realm(REALM);
 }
 
 impl AllocatorProcess {

@@ -126,20 +126,22 @@ impl Hierarchy {
     pub(super) fn hold_all(&mut self, ix: FrameworkIx, slave: SlaveIx, resources: &Resources) {
         for (role, part) in super::by_role(resources) {
             if let Some(client) = self.client(ix, &role) {
-                self.hold(client, slave, &part, false);
+                let holding = self.holding(&part);
+                self.hold(client, slave, &part.into(), &holding, false);
             }
         }
     }
 
-    /// Notes that the client holds `resources` (not allocated); `grant` when they were given to it.
+    /// Notes that the client holds `resources` (not allocated), which count as `holding`; `grant` when
+    /// they were given to it.
     pub(super) fn hold(
         &mut self,
         client: ClientIx,
         slave: SlaveIx,
-        resources: &Resources,
+        resources: &Arc<Resources>,
+        holding: &Holding,
         grant: bool,
-    ) -> Holding {
-        let holding = self.holding(resources);
+    ) {
         let role = self.clients[client].role;
         if let Some(slave) = self.slaves.get_mut(slave) {
             slave.hold(client, resources, &mut self.names);
@@ -147,14 +149,13 @@ impl Hierarchy {
             held.fair.add(&holding.fair);
             held.plain.add(&holding.plain);
             self.clients[client].grants += u64::from(grant);
-            self.roles.hold(role, &holding, grant);
+            self.roles.hold(role, holding, grant);
             self.roles.move_back(client, &self.clients);
         }
-        holding
     }
 
     /// Notes that the client gave `resources` (not allocated) back.
-    pub(super) fn release(&mut self, client: ClientIx, slave: SlaveIx, resources: &Resources) {
+    pub(super) fn release(&mut self, client: ClientIx, slave: SlaveIx, resources: &Arc<Resources>) {
         let Some(slave) = self.slaves.get_mut(slave) else { return };
         let Some(back) = slave.release(client, resources, &mut self.names) else { return };
         self.unaccount(client, &back);
@@ -168,7 +169,7 @@ impl Hierarchy {
         self.roles.release(self.clients[client].role, &holding);
     }
 
-    fn holding(&mut self, resources: &Resources) -> Holding {
+    pub(super) fn holding(&mut self, resources: &Resources) -> Holding {
         let excluded = &self.config.excluded;
         let fair = self.names.sum(resources, |resource| !excluded.contains(&resource.name));
         Holding { fair, plain: self.names.sum(resources, is_plain) }
@@ -179,7 +180,7 @@ impl Hierarchy {
         &mut self,
         client: ClientIx,
         slave: SlaveIx,
-        resources: &Resources,
+        resources: &Arc<Resources>,
         until: Time,
     ) {
         if let Some(slave) = self.slaves.get_mut(slave) {

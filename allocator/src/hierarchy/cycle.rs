@@ -7,6 +7,7 @@ use libprocess::Time;
 use protos::ids::{FrameworkId, SlaveId};
 use protos::resources::Resources;
 
+use super::judge::Gift;
 use super::quota::{Ledger, Stage};
 use super::roles::RoleIx;
 use super::{ClientIx, Hierarchy, SlaveIx};
@@ -131,12 +132,15 @@ impl Hierarchy {
     ) {
         self.roles.flatten(&self.clients, &mut self.lots);
         let order = std::mem::take(&mut self.roles.flat);
-        let mut quiet_until = Some(Time::from_nanos(u64::MAX));
+        let mut quiet_until = Some(self.block(slave, now));
         let mut gave = false;
         for client in &order {
+            if self.blocked.get(*client) == Some(&self.visit) {
+                continue;
+            }
             let ledger = quota.as_ref().map(|(ledger, stage)| (&**ledger, *stage));
             let gift = match self.judge(slave, *client, ledger, now) {
-                Ok(gift) => self.without_given_shared(slave, gift.resources),
+                Ok(gift) => self.without_given_shared(slave, gift),
                 Err(obstacle) => {
                     let until = obstacle.until().unwrap_or(Time::from_nanos(u64::MAX));
                     let so_far = quiet_until.filter(|_| obstacle.is_lasting());
@@ -145,7 +149,7 @@ impl Hierarchy {
                 }
             };
             quiet_until = None;
-            if gift.is_empty() {
+            if gift.resources.is_empty() {
                 continue;
             }
             gave = true;
@@ -161,14 +165,28 @@ impl Hierarchy {
         }
     }
 
+    /// Marks the clients who refused all that is left of the slave: whatever part of it they were
+    /// offered would be hidden. Until when that stays so, at least.
+    fn block(&mut self, slave: SlaveIx, now: Time) -> Time {
+        self.visit += 1;
+        self.blocked.resize(self.clients.len(), 0);
+        let (blocked, visit) = (&mut self.blocked, self.visit);
+        let end = self.slaves.get_mut(slave).and_then(|slave| {
+            let available = slave.available.clone();
+            slave.refusals.each_total(&available, now, |client| blocked[client] = visit)
+        });
+        end.unwrap_or(Time::from_nanos(u64::MAX))
+    }
+
     /// What is shared is offered to one client in a cycle.
-    fn without_given_shared(&self, slave: SlaveIx, gift: Arc<Resources>) -> Arc<Resources> {
+    fn without_given_shared(&self, slave: SlaveIx, gift: Gift) -> Gift {
         match self.slaves.get(slave).filter(|slave| slave.has_shared()) {
             Some(slave) if !slave.offered.is_empty() => {
                 let shared = slave.offered.iter().map(|(_, r)| r.shared());
-                let rest = gift.minus(&shared.sum());
+                let rest = gift.resources.minus(&shared.sum());
                 let worth = rest.kinds().any(|resource| resource.shared.is_none());
-                if worth { rest.into() } else { Arc::default() }
+                let resources = if worth { rest.into() } else { Arc::default() };
+                Gift { resources, holding: None }
             }
             _ => gift,
         }
@@ -178,16 +196,18 @@ impl Hierarchy {
         &mut self,
         slave: SlaveIx,
         client: ClientIx,
-        gift: Arc<Resources>,
+        gift: Gift,
         ledger: Option<&mut Ledger>,
         given: &mut Given,
     ) {
-        let holding = self.hold(client, slave, &gift, true);
+        let Gift { resources, holding } = gift;
+        let holding = holding.unwrap_or_else(|| self.holding(&resources));
+        self.hold(client, slave, &resources, &holding, true);
         let role = self.clients[client].role;
         if let Some(ledger) = ledger {
             ledger.given(&self.roles, role, &holding.plain);
         }
-        let allocated = self.allocated(role, &gift);
+        let allocated = self.allocated(role, &resources);
         let Some(id) = self.slaves.get(slave).map(|slave| slave.id.clone()) else { return };
         let framework = self.clients[client].framework_id.clone();
         let roles = given.entry(framework).or_default();
@@ -204,7 +224,7 @@ impl Hierarchy {
             }
         }
         if let Some(slave) = self.slaves.get_mut(slave) {
-            slave.offered.push((client, Resources::clone(&gift)));
+            slave.offered.push((client, resources));
         }
     }
 

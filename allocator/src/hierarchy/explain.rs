@@ -2,6 +2,7 @@
 
 use libprocess::Time;
 use protos::ids::SlaveId;
+use protos::resources::Resources;
 
 use super::judge::{Obstacle, slave_capability};
 use super::quota::{Bound, Ledger, Stage};
@@ -69,7 +70,7 @@ impl Hierarchy {
         let Some(slave) = self.slaves.get(slave_ix) else { return Reason::UnknownSlave };
         let mut offered = slave.offered.iter().filter(|(to, _)| *to == client_ix);
         if let Some((_, resources)) = offered.next_back() {
-            return Reason::Offered(resources.clone());
+            return Reason::Offered(Resources::clone(resources));
         }
         if let Some(needed) = self.paused {
             return Reason::Paused { waiting_for: needed.saturating_sub(self.slaves.len()) };

@@ -82,7 +82,7 @@ impl Hierarchy {
     /// The slave's total, what frameworks hold of it, and what is left; for checks.
     pub fn slave(&self, id: &SlaveId) -> Option<(Resources, Resources, Resources)> {
         let slave = self.slaves.get(self.slaves.find(id)?)?;
-        let held = slave.held.values().cloned().sum();
+        let held = slave.held.values().map(|held| Resources::clone(held)).sum();
         Some(((*slave.total).clone(), held, (*slave.available).clone()))
     }
 

@@ -7,6 +7,7 @@ use libprocess::Time;
 use protos::resources::Resources;
 
 use super::quota::{Bound, Ledger, Stage, binding, fitting};
+use super::roles::Holding;
 use super::slave::bits;
 use super::{ClientIx, Hierarchy, SlaveIx};
 use crate::amounts::{Amounts, NameId};
@@ -33,6 +34,8 @@ pub(super) enum Obstacle {
 #[derive(Debug, Clone)]
 pub(super) struct Gift {
     pub(super) resources: Arc<Resources>,
+    /// What that counts as; None when it is to be computed.
+    pub(super) holding: Option<Holding>,
 }
 
 impl Hierarchy {
@@ -71,14 +74,19 @@ impl Hierarchy {
             return Err(Obstacle::TooLittle);
         }
         let resources = view.resources.clone();
-        let Some((ledger, stage)) = quota else { return Ok(Gift { resources }) };
+        let counted = self.config.excluded.is_empty();
+        let holding =
+            counted.then(|| Holding { fair: view.amounts.clone(), plain: view.plain.clone() });
+        let Some((ledger, stage)) = quota else { return Ok(Gift { resources, holding }) };
         let Some(caps) = ledger.caps(&self.roles, of.role, stage) else {
             return Err(Obstacle::Guaranteed);
         };
         if stage == Stage::Guarantees && !ledger.wants(&self.roles, of.role, &view.plain) {
             return Err(Obstacle::Guaranteed);
         }
-        let Some(first) = binding(&view.plain, &caps) else { return Ok(Gift { resources }) };
+        let Some(first) = binding(&view.plain, &caps) else {
+            return Ok(Gift { resources, holding });
+        };
         let fit = fitting(&resources, &caps, |name| self.names.find(name));
         let amounts = self.amounts(&fit);
         if !self.minimum(of).is_met_by(&amounts, &self.names) {
@@ -86,7 +94,7 @@ impl Hierarchy {
         }
         match slave_of.refusals.hiding(client, &fit, now) {
             Some(until) => Err(Obstacle::Filtered(until)),
-            None => Ok(Gift { resources: fit.into() }),
+            None => Ok(Gift { resources: fit.into(), holding: None }),
         }
     }
 

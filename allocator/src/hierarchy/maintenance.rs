@@ -32,7 +32,7 @@ impl Hierarchy {
     /// See [`crate::Allocator::update_unavailability`].
     pub fn update_unavailability(&mut self, slave: &SlaveId, planned: Option<Unavailability>) {
         if let Some(slave) = self.slaves.by_key_mut(slave) {
-            slave.maintenance = planned.map(Maintenance::new);
+            slave.maintenance = planned.map(Maintenance::new).map(Box::new);
         }
     }
 

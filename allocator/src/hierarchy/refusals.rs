@@ -11,6 +11,9 @@ use protos::resources::Resources;
 
 use super::ClientIx;
 
+/// The bit that stands for all that is left, beside those of views.
+const ALL: u64 = 1 << 63;
+
 /// Distinct things refused that are looked through before another copy is kept.
 const SCAN: usize = 64;
 
@@ -52,7 +55,7 @@ impl Refusals {
         start..end
     }
 
-    pub(super) fn add(&mut self, client: ClientIx, resources: &Resources, until: Time) {
+    pub(super) fn add(&mut self, client: ClientIx, resources: &Arc<Resources>, until: Time) {
         let place = self.range(client).end;
         let set = self.intern(resources);
         let client = u32::try_from(client).unwrap_or(u32::MAX);
@@ -60,15 +63,18 @@ impl Refusals {
         self.next_end = Some(self.next_end.map_or(until, |end| end.min(until)));
     }
 
-    fn intern(&mut self, resources: &Resources) -> u32 {
-        let same = |set: &Option<Refused>| set.as_ref().is_some_and(|s| *s.resources == *resources);
+    fn intern(&mut self, resources: &Arc<Resources>) -> u32 {
+        let same = |set: &Option<Refused>| {
+            let known = set.as_ref().map(|set| &set.resources);
+            known.is_some_and(|known| Arc::ptr_eq(known, resources) || known == resources)
+        };
         let found = self.sets.iter().take(SCAN).position(same);
         let ix =
             found.or_else(|| self.sets.iter().position(Option::is_none)).unwrap_or_else(|| {
                 self.sets.push(None);
                 self.sets.len() - 1
             });
-        let new = || Refused { resources: resources.clone().into(), users: 0, known: 0, covers: 0 };
+        let new = || Refused { resources: resources.clone(), users: 0, known: 0, covers: 0 };
         self.sets[ix].get_or_insert_with(new).users += 1;
         u32::try_from(ix).unwrap_or(u32::MAX)
     }
@@ -91,7 +97,31 @@ impl Refusals {
         }
     }
 
-    /// The refusal that hides all of the view with that number (below 64, if it is to be
+    /// Tells the clients who refused all that is left, and when the first of these refusals ends.
+    pub(super) fn each_total(
+        &mut self,
+        available: &Arc<Resources>,
+        now: Time,
+        mut refused_all: impl FnMut(ClientIx),
+    ) -> Option<Time> {
+        for set in self.sets.iter_mut().flatten().filter(|set| set.known & ALL == 0) {
+            let same = Arc::ptr_eq(&set.resources, available);
+            let covers = same || set.resources.contains(available);
+            set.known |= ALL;
+            set.covers = if covers { set.covers | ALL } else { set.covers & !ALL };
+        }
+        let mut end = None;
+        for refusal in &self.list {
+            let set = self.sets.get(refusal.set as usize).and_then(Option::as_ref);
+            if now < refusal.until && set.is_some_and(|set| set.covers & ALL != 0) {
+                refused_all(refusal.client as ClientIx);
+                end = Some(end.map_or(refusal.until, |end: Time| end.min(refusal.until)));
+            }
+        }
+        end
+    }
+
+    /// The refusal that hides all of the view with that number (below 63, if it is to be
     /// remembered) from the client: until when.
     pub(super) fn covering(
         &mut self,
@@ -100,7 +130,7 @@ impl Refusals {
         resources: &Resources,
         now: Time,
     ) -> Option<Time> {
-        let bit = if view < 64 { 1_u64 << view } else { 0 };
+        let bit = if view < 63 { 1_u64 << view } else { 0 };
         for place in self.range(client) {
             let Refusal { set, until, .. } = self.list[place];
             let Some(Some(refused)) = self.sets.get_mut(set as usize) else { continue };
@@ -168,8 +198,8 @@ impl Refusals {
 mod tests {
     use super::*;
 
-    fn r(text: &str) -> Resources {
-        text.parse().unwrap()
+    fn r(text: &str) -> Arc<Resources> {
+        Arc::new(text.parse().unwrap())
     }
 
     fn at(seconds: u64) -> Time {
@@ -197,6 +227,9 @@ mod tests {
         for _ in 0..2 {
             assert_eq!(refusals.covering(1, 0, &r("cpus:2"), at(0)), Some(at(5)));
         }
+        let mut total = Vec::new();
+        assert_eq!(refusals.each_total(&r("cpus:1"), at(0), |c| total.push(c)), Some(at(5)));
+        assert_eq!((total, refusals.each_total(&r("cpus:1"), at(5), |_| ())), (vec![1], None));
         assert_eq!(refusals.covering(1, 1, &r("cpus:3"), at(0)), None);
         assert_eq!(refusals.covering(2, 0, &r("cpus:2"), at(0)), None);
         refusals.changed();

@@ -54,9 +54,9 @@ pub(super) struct Slave {
     pub(super) spec: SlaveSpec,
     pub(super) total: Arc<Resources>,
     /// What each client holds; not allocated.
-    pub(super) held: BTreeMap<ClientIx, Resources>,
+    pub(super) held: BTreeMap<ClientIx, Arc<Resources>>,
     /// All that is held, without what is shared; not allocated.
-    taken: Resources,
+    taken: Arc<Resources>,
     /// What is left of the total; not allocated.
     pub(super) available: Arc<Resources>,
     /// What of that counts against quota.
@@ -66,17 +66,18 @@ pub(super) struct Slave {
     pub(super) needs: u8,
     /// Kinds of resources that it has.
     kinds: u8,
-    /// Amounts of the total, for shares; and reserved ones by role.
+    /// Amounts of the total: all, and those that shares are computed from; and reserved ones by role.
+    pub(super) amounts: Amounts,
     pub(super) fair: Amounts,
     pub(super) reserved: Vec<(RoleIx, Amounts)>,
     views: Vec<View>,
     pub(super) refusals: Refusals,
-    pub(super) maintenance: Option<Maintenance>,
+    pub(super) maintenance: Option<Box<Maintenance>>,
     /// Nobody can be given anything of it before that time, as long as frameworks are as they were
     /// in that epoch.
     pub(super) quiet: Option<(u64, Time)>,
     /// Who was offered what in the last cycle that looked here.
-    pub(super) offered: Vec<(ClientIx, Resources)>,
+    pub(super) offered: Vec<(ClientIx, Arc<Resources>)>,
     /// Who refused something for no time since something else became free. They wait for the next
     /// periodic cycle: else offers would go to and fro as fast as messages do.
     pub(super) returned: Vec<ClientIx>,
@@ -89,12 +90,13 @@ impl Slave {
             spec: SlaveSpec::default(),
             total: Arc::default(),
             held: BTreeMap::new(),
-            taken: Resources::new(),
+            taken: Arc::default(),
             available: Arc::default(),
             free: Amounts::default(),
             active: true,
             needs: 0,
             kinds: 0,
+            amounts: Amounts::default(),
             fair: Amounts::default(),
             reserved: Vec::new(),
             views: Vec::new(),
@@ -141,19 +143,21 @@ impl Slave {
         self.quiet = None;
     }
 
-    pub(super) fn hold(&mut self, client: ClientIx, resources: &Resources, names: &mut Names) {
-        *self.held.entry(client).or_default() += resources;
-        let shared;
-        let exclusive = if self.kinds & bits::SHARED == 0 {
-            resources
+    pub(super) fn hold(&mut self, client: ClientIx, resources: &Arc<Resources>, names: &mut Names) {
+        match self.held.get_mut(&client) {
+            Some(held) => *Arc::make_mut(held) += resources,
+            None => {
+                self.held.insert(client, resources.clone());
+            }
+        }
+        let exclusive =
+            if self.has_shared() { resources.non_shared().into() } else { resources.clone() };
+        // Whole slaves are given most often; then nothing needs to be computed.
+        let is_rest = Arc::ptr_eq(&exclusive, &self.available) || *exclusive == *self.available;
+        if is_rest && self.taken.is_empty() {
+            (self.taken, self.available) = (exclusive, Arc::default());
         } else {
-            shared = resources.non_shared();
-            &shared
-        };
-        if self.taken.is_empty() && *exclusive == *self.available {
-            (self.taken, self.available) = (exclusive.clone(), Arc::default());
-        } else {
-            self.taken += exclusive;
+            *Arc::make_mut(&mut self.taken) += &exclusive;
             self.available = Arc::new(self.total.minus(&self.taken));
         }
         self.changed(names);
@@ -163,18 +167,27 @@ impl Slave {
     pub(super) fn release(
         &mut self,
         client: ClientIx,
-        resources: &Resources,
+        resources: &Arc<Resources>,
         names: &mut Names,
-    ) -> Option<Resources> {
+    ) -> Option<Arc<Resources>> {
         let held = self.held.get_mut(&client)?;
-        let rest = held.minus(resources);
-        let back = held.minus(&rest);
-        if rest.is_empty() {
-            self.held.remove(&client);
+        let back = if Arc::ptr_eq(held, resources) {
+            self.held.remove(&client)?
         } else {
-            *held = rest;
-        }
-        self.taken = self.taken.minus(&back.non_shared());
+            let rest = held.minus(resources);
+            let back = held.minus(&rest).into();
+            if rest.is_empty() {
+                self.held.remove(&client);
+            } else {
+                *held = rest.into();
+            }
+            back
+        };
+        self.taken = if Arc::ptr_eq(&self.taken, &back) {
+            Arc::default()
+        } else {
+            self.taken.minus(&back.non_shared()).into()
+        };
         // What was given in the last cycle and came back is not why it is there.
         self.offered.retain(|(to, _)| *to != client);
         self.refresh(names);
@@ -206,8 +219,16 @@ impl Slave {
                     && seen(bits::REFINED, resource.reservations.len() > 1)
             }))
         };
-        let amounts = names.sum(&resources, |_| true);
-        let plain = names.sum(&resources, super::quota::is_plain);
+        let amounts = if Arc::ptr_eq(&resources, &self.total) {
+            self.amounts.clone()
+        } else {
+            names.sum(&resources, |_| true)
+        };
+        let plain = if Arc::ptr_eq(&resources, &self.available) {
+            self.free.clone()
+        } else {
+            names.sum(&resources, super::quota::is_plain)
+        };
         self.views.push(View { key, resources, amounts, plain });
         self.views.len() - 1
     }

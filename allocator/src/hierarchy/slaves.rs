@@ -99,9 +99,9 @@ impl Hierarchy {
         after: &Resources,
     ) {
         let Some(slave) = self.slaves.find(slave) else { return };
-        let clients: Vec<(ClientIx, Resources)> = by_role(before)
+        let clients: Vec<(ClientIx, Arc<Resources>)> = by_role(before)
             .into_iter()
-            .filter_map(|(role, part)| Some((self.existing_client(framework, &role)?, part)))
+            .filter_map(|(role, part)| Some((self.existing_client(framework, &role)?, part.into())))
             .collect();
         for (client, part) in clients {
             self.release(client, slave, &part);
@@ -127,7 +127,12 @@ impl Hierarchy {
         }
         self.roles.total.subtract(&slave.fair);
         let excluded = &self.config.excluded;
-        slave.fair = self.names.sum(&shape, |resource| !excluded.contains(&resource.name));
+        slave.amounts = self.names.sum(&shape, |_| true);
+        slave.fair = if excluded.is_empty() {
+            slave.amounts.clone()
+        } else {
+            self.names.sum(&shape, |resource| !excluded.contains(&resource.name))
+        };
         self.roles.total.add(&slave.fair);
         let reserved = reserved(&shape, &mut self.roles, &mut self.names);
         for (role, amounts) in &reserved {
@@ -139,7 +144,8 @@ impl Hierarchy {
         self.note_needs(ix);
     }
 
-    fn shape(&mut self, total: Resources) -> Arc<Resources> {
+    /// The same resources, kept once if they were seen lately.
+    pub(super) fn shape(&mut self, total: Resources) -> Arc<Resources> {
         if let Some(known) = self.shapes.iter().find(|known| ***known == total) {
             return known.clone();
         }

@@ -53,7 +53,7 @@ fn slave(number: u8) -> SlaveId {
 }
 
 fn of_role(number: u8) -> FrameworkSpec {
-    FrameworkSpec { refined: number % 2 == 0, ..spec(ROLES[usize::from(number)]) }
+    FrameworkSpec { refined: number.is_multiple_of(2), ..spec(ROLES[usize::from(number)]) }
 }
 
 struct Life {
