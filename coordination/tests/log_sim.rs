@@ -59,6 +59,18 @@ fn log_replays_a_seed() {
     }
 }
 
+#[test]
+fn log_meters_its_replica_and_ensemble() {
+    let mut cluster = Cluster::new(1, 3, Planted::Nothing);
+    cluster.wait_until_all_vote().unwrap();
+    let log = cluster.log(1).unwrap();
+    let node = cluster.world.living(log.pid()).unwrap();
+    log.meter(&node, "registrar/");
+    let metrics = cluster.wait(1, Duration::from_secs(1), node.metrics().snapshot()).unwrap();
+    assert_eq!(metrics["registrar/log/recovered"], 1.0);
+    assert_eq!(metrics["registrar/log/ensemble_size"], 3.0);
+}
+
 fn found(planted: Planted) -> Option<(u64, String)> {
     (1..=200).find_map(|number| seed(number, planted).err().map(|error| (number, error)))
 }

@@ -16,7 +16,9 @@ use futures::channel::oneshot;
 use libprocess::{Ctx, Handle, Node, Process, Routes, Time, Timer};
 
 use super::session::{Connect, Session, SessionError, SessionEvent};
+use super::zookeeper::ZooKeeperConnect;
 use super::{Group, GroupError, GroupFuture, Member, Membership};
+use crate::url::ZkUrl;
 use wishes::Wish;
 
 /// First pause after the service has refused; doubles up to the longest.
@@ -34,6 +36,11 @@ impl SessionGroup {
     /// Starts keeping in touch, under the next free `group(N)`.
     pub fn start(node: &Node, connect: Arc<dyn Connect>, timeout: Duration) -> Self {
         Self { keeper: node.spawn_numbered("group", Keeper::new(connect, timeout)) }
+    }
+
+    /// Keeps in touch with a group in a ZooKeeper ensemble.
+    pub fn zookeeper(node: &Node, url: ZkUrl, timeout: Duration) -> Self {
+        Self::start(node, Arc::new(ZooKeeperConnect::new(url)), timeout)
     }
 
     fn request<T: Send + 'static>(&self, make: impl FnOnce(Answer<T>) -> Wish) -> GroupFuture<T> {
