@@ -60,6 +60,22 @@ fn log_replays_a_seed() {
 }
 
 #[test]
+fn replicas_that_do_not_start_by_themselves_wait_to_be_initialized() {
+    let mut cluster = Cluster::with(World::new(2), 3, Planted::Nothing, false);
+    cluster.world.run_for(Duration::from_secs(30));
+    for host in 1..=3 {
+        assert!(!cluster.votes(host));
+        let log = cluster.log(host).unwrap();
+        for expected in [true, false] {
+            let initialized = cluster.wait(host, Duration::from_secs(1), log.initialize());
+            assert_eq!(initialized.unwrap().unwrap(), expected);
+        }
+    }
+    cluster.wait_for_progress().unwrap();
+    cluster.check().unwrap();
+}
+
+#[test]
 fn log_meters_its_replica_and_ensemble() {
     let mut cluster = Cluster::new(1, 3, Planted::Nothing);
     cluster.wait_until_all_vote().unwrap();
