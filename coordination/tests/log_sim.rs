@@ -76,6 +76,21 @@ fn replicas_that_do_not_start_by_themselves_wait_to_be_initialized() {
 }
 
 #[test]
+fn quorum_that_is_no_majority_elects_nobody() {
+    // The cluster's quorum is half of an even number.
+    let mut cluster = Cluster::with(World::new(3), 4, Planted::Nothing, false);
+    for host in 1..=4 {
+        let log = cluster.log(host).unwrap();
+        cluster.wait(host, Duration::from_secs(1), log.initialize()).unwrap().unwrap();
+    }
+    cluster.world.run_for(Duration::from_secs(30));
+    let (log, node) = (cluster.log(1).unwrap(), cluster.world.living(cluster::address(1)).unwrap());
+    let writer = log.writer(&node);
+    assert_eq!(cluster.wait(1, Duration::from_secs(30), writer.elect()).unwrap().unwrap(), None);
+    assert!(cluster.wait_for_progress().is_err());
+}
+
+#[test]
 fn log_meters_its_replica_and_ensemble() {
     let mut cluster = Cluster::new(1, 3, Planted::Nothing);
     cluster.wait_until_all_vote().unwrap();

@@ -114,7 +114,7 @@ fn start(node: &Node, (size, auto, planted): Kind, hosts: &Hosts, history: &Shar
     let mut hosts = hosts.lock().unwrap();
     let host = hosts.entry(node.address()).or_default();
     let dir = format!("/disk-{}/replicated_log", host.wipes);
-    let quorum = usize::from(size) / 2 + 1;
+    let quorum = usize::from(size) / 2 + usize::from(size % 2);
     let config = LogConfig {
         planted,
         auto_initialize: auto,
