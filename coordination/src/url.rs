@@ -75,6 +75,14 @@ pub struct ZkUrl {
     pub path: String,
 }
 
+impl ZkUrl {
+    /// The group whose znode lies under this one's, such as `log_replicas` for a log's replicas.
+    #[must_use]
+    pub fn child(&self, name: &str) -> Self {
+        Self { path: format!("{}/{name}", self.path), ..self.clone() }
+    }
+}
+
 impl FromStr for ZkUrl {
     type Err = UrlError;
 

@@ -59,6 +59,49 @@ fn log_replays_a_seed() {
     }
 }
 
+#[test]
+fn replicas_that_do_not_start_by_themselves_wait_to_be_initialized() {
+    let mut cluster = Cluster::with(World::new(2), 3, Planted::Nothing, false);
+    cluster.world.run_for(Duration::from_secs(30));
+    for host in 1..=3 {
+        assert!(!cluster.votes(host));
+        let log = cluster.log(host).unwrap();
+        for expected in [true, false] {
+            let initialized = cluster.wait(host, Duration::from_secs(1), log.initialize());
+            assert_eq!(initialized.unwrap().unwrap(), expected);
+        }
+    }
+    cluster.wait_for_progress().unwrap();
+    cluster.check().unwrap();
+}
+
+#[test]
+fn quorum_that_is_no_majority_elects_nobody() {
+    // The cluster's quorum is half of an even number.
+    let mut cluster = Cluster::with(World::new(3), 4, Planted::Nothing, false);
+    for host in 1..=4 {
+        let log = cluster.log(host).unwrap();
+        cluster.wait(host, Duration::from_secs(1), log.initialize()).unwrap().unwrap();
+    }
+    cluster.world.run_for(Duration::from_secs(30));
+    let (log, node) = (cluster.log(1).unwrap(), cluster.world.living(cluster::address(1)).unwrap());
+    let writer = log.writer(&node);
+    assert_eq!(cluster.wait(1, Duration::from_secs(30), writer.elect()).unwrap().unwrap(), None);
+    assert!(cluster.wait_for_progress().is_err());
+}
+
+#[test]
+fn log_meters_its_replica_and_ensemble() {
+    let mut cluster = Cluster::new(1, 3, Planted::Nothing);
+    cluster.wait_until_all_vote().unwrap();
+    let log = cluster.log(1).unwrap();
+    let node = cluster.world.living(log.pid()).unwrap();
+    log.meter(&node, "registrar/");
+    let metrics = cluster.wait(1, Duration::from_secs(1), node.metrics().snapshot()).unwrap();
+    assert_eq!(metrics["registrar/log/recovered"], 1.0);
+    assert_eq!(metrics["registrar/log/ensemble_size"], 3.0);
+}
+
 fn found(planted: Planted) -> Option<(u64, String)> {
     (1..=200).find_map(|number| seed(number, planted).err().map(|error| (number, error)))
 }

@@ -16,6 +16,7 @@ use coordination::election::{Contender, GroupContender, GroupDetector};
 use coordination::group::zookeeper::ZooKeeperConnect;
 use coordination::group::{Group, GroupError, Member, SessionGroup};
 use coordination::log::Network;
+use coordination::state::{Storage, ZooKeeperStorage};
 use coordination::{Detector, Leader};
 use futures::future::{Either, select};
 use libprocess::real::{Config, run, start};
@@ -34,7 +35,8 @@ async fn node() -> Node {
 
 fn group(node: &Node, port: u16, rest: &str) -> SessionGroup {
     let (auth, path) = rest.split_once('/').unwrap();
-    let url = format!("zk://{auth}127.0.0.1:{port}/{path}").parse().unwrap();
+    // Nobody listens at the first of the servers.
+    let url = format!("zk://{auth}127.0.0.1:9,127.0.0.1:{port}/{path}").parse().unwrap();
     SessionGroup::start(node, Arc::new(ZooKeeperConnect::new(url)), TIMEOUT)
 }
 
@@ -207,5 +209,25 @@ fn replicas_find_each_other_by_their_pids() {
             let all = within(&node, LIMIT, network.at_least(3)).await.unwrap();
             assert_eq!(all.into_iter().collect::<Vec<_>>(), pids);
         }
+    });
+}
+
+#[test]
+fn variables_are_changed_by_compare_and_swap() {
+    run(async {
+        let (server, node) = (Server::shared(), node().await);
+        let (one, two) =
+            (group(&node, server.port(), "/a/state"), group(&node, server.port(), "/a/state"));
+        let one = ZooKeeperStorage::start(&node, "one", one).unwrap();
+        let two = ZooKeeperStorage::start(&node, "two", two).unwrap();
+        let absent = one.fetch("registry").await.unwrap();
+        let first = one.store(absent.change("1", node.uuid())).await.unwrap().unwrap();
+        assert_eq!(two.fetch("registry").await.unwrap(), first);
+        let second = two.store(first.change("2", node.uuid())).await.unwrap().unwrap();
+        assert_eq!(one.store(first.change("late", node.uuid())).await.unwrap(), None);
+        assert_eq!(one.store(absent.change("late", node.uuid())).await.unwrap(), None);
+        assert!(!one.expunge(&first).await.unwrap());
+        assert!(one.expunge(&second).await.unwrap());
+        assert!(two.names().await.unwrap().is_empty());
     });
 }

@@ -43,15 +43,19 @@ pub trait Session: Send + Sync {
     /// name. Makes the group and its parents where they are missing.
     fn create(&self, prefix: String, data: Bytes) -> SessionFuture<String>;
 
-    /// Removes a child; false when there is none.
-    fn delete(&self, name: String) -> SessionFuture<bool>;
+    /// Removes a child, if it has this version or none is given; false when there is none such.
+    fn delete(&self, name: String, version: Option<i32>) -> SessionFuture<bool>;
 
     /// The names of all children, whoever made them. [`SessionEvent::Changed`] tells once that
     /// they have changed.
     fn children(&self) -> SessionFuture<Vec<String>>;
 
-    /// A child's data; None when there is none.
-    fn data(&self, name: String) -> SessionFuture<Option<Bytes>>;
+    /// A child's data and the version of it; None when there is none.
+    fn read(&self, name: String) -> SessionFuture<Option<(Bytes, i32)>>;
+
+    /// Makes a child that outlasts the session (no version), or replaces the data of one that has
+    /// this version; false when it is there already, or not there, or of another version.
+    fn write(&self, name: String, data: Bytes, version: Option<i32>) -> SessionFuture<bool>;
 
     /// Ends the session. It sends no events afterwards.
     fn close(&self);

@@ -314,12 +314,12 @@ impl Session for ZooKeeperSession {
         })
     }
 
-    fn delete(&self, name: String) -> SessionFuture<bool> {
+    fn delete(&self, name: String, version: Option<i32>) -> SessionFuture<bool> {
         let path = self.child(&name);
         self.ask(move |client| async move {
-            match client.delete(&path, None).await {
+            match client.delete(&path, version).await {
                 Ok(()) => Ok(true),
-                Err(ZkError::NoNode) => Ok(false),
+                Err(ZkError::NoNode | ZkError::BadVersion) => Ok(false),
                 Err(error) => Err(error),
             }
         })
@@ -338,12 +338,39 @@ impl Session for ZooKeeperSession {
         })
     }
 
-    fn data(&self, name: String) -> SessionFuture<Option<Bytes>> {
+    fn read(&self, name: String) -> SessionFuture<Option<(Bytes, i32)>> {
         let path = self.child(&name);
         self.ask(move |client| async move {
             match client.get_data(&path, false).await {
-                Ok((data, _)) => Ok(Some(data.into())),
+                Ok((data, stat)) => Ok(Some((data.into(), stat.version))),
                 Err(ZkError::NoNode) => Ok(None),
+                Err(error) => Err(error),
+            }
+        })
+    }
+
+    fn write(&self, name: String, data: Bytes, version: Option<i32>) -> SessionFuture<bool> {
+        let (path, acl, group) = (self.child(&name), self.acl(), self.url.path.clone());
+        self.ask(move |client| async move {
+            let data = data.to_vec();
+            if version.is_some() {
+                return match client.set_data(&path, data, version).await {
+                    Ok(_) => Ok(true),
+                    Err(ZkError::NoNode | ZkError::BadVersion) => Ok(false),
+                    Err(error) => Err(error),
+                };
+            }
+            let create = || client.create(&path, data.clone(), acl.clone(), CreateMode::Persistent);
+            let created = match create().await {
+                Err(ZkError::NoNode) => {
+                    make(&client, &group, &acl).await?;
+                    create().await
+                }
+                created => created,
+            };
+            match created {
+                Ok(_) => Ok(true),
+                Err(ZkError::NodeExists) => Ok(false),
                 Err(error) => Err(error),
             }
         })

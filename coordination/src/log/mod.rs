@@ -225,6 +225,16 @@ impl Log {
         Replica::status_of(&self.replica)
     }
 
+    /// Registers the gauges `<prefix>log/recovered` (1 when the replica votes) and
+    /// `<prefix>log/ensemble_size` (replicas known) at a node; the master's prefix is `registrar/`.
+    pub fn meter(&self, node: &Node, prefix: &str) {
+        let recovered = format!("{prefix}log/recovered");
+        node.metrics().gauge(&recovered, &self.replica, |replica| f64::from(replica.votes()));
+        let network = self.config.network.clone();
+        let size = format!("{prefix}log/ensemble_size");
+        node.metrics().gauge_fn(&size, move || network.members().len() as f64);
+    }
+
     /// The entries of positions `from` to `to`, both included, as this replica knows them.
     pub fn read(&self, from: u64, to: u64) -> LogFuture<Vec<Entry>> {
         Replica::read_of(&self.replica, from, to)

@@ -59,7 +59,7 @@ impl Writer {
 
     /// Tries to become the only writer. When it succeeds, all positions up to the last are settled
     /// and known to the local replica. None when another writer is ahead, too few replicas answer,
-    /// or the local one does not vote yet.
+    /// the local one does not vote yet, or the quorum is no majority of the replicas known.
     pub fn elect(&self) -> LogFuture<Option<Elected>> {
         self.request(Coordinator::elect)
     }
@@ -123,6 +123,15 @@ async fn elect(ensemble: Ensemble, known: u64) -> Result<Outcome, LogError> {
     let local = Replica::status_of(&ensemble.replica).await?;
     let deadline = ensemble.node.now() + PATIENCE;
     if local.status != Status::Voting {
+        return lost(known);
+    }
+    let (replicas, quorum) = (ensemble.config.network.members().len(), ensemble.config.quorum);
+    if replicas >= 2 * quorum {
+        let log = ensemble.node.log();
+        slog::error!(
+            log,
+            "a quorum of {quorum} is no majority of {replicas} replicas: not writing"
+        );
         return lost(known);
     }
     let proposal = known.max(local.promised) + 1;

@@ -5,6 +5,7 @@ mod jobs;
 mod log;
 mod memory;
 mod table;
+mod zookeeper;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -15,12 +16,14 @@ use futures::future::BoxFuture;
 use libprocess::disk::DiskError;
 use uuid::Uuid;
 
+use crate::group::GroupError;
 use crate::journal::Corrupt;
 use crate::log::LogError;
 
 pub use file::FileStorage;
 pub use log::LogStorage;
 pub use memory::InMemoryStorage;
+pub use zookeeper::ZooKeeperStorage;
 
 /// A variable as it was fetched. One that was never stored has no version and an empty value.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -84,6 +87,9 @@ pub enum StorageError {
     /// The log failed.
     #[error("{0}")]
     Log(LogError),
+    /// The directory service refused.
+    #[error("{0}")]
+    Group(#[from] GroupError),
     /// Another writer of the log took over, or too few replicas answered.
     #[error("lost the right to write; '{name}' may or may not be changed")]
     Demoted {

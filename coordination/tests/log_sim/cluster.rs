@@ -106,14 +106,18 @@ impl Client {
     }
 }
 
-fn start(node: &Node, size: u8, planted: Planted, hosts: &Hosts, history: &Shared) {
+/// How many replicas, whether they start by themselves, and what is wrong with them.
+type Kind = (u8, bool, Planted);
+
+fn start(node: &Node, (size, auto, planted): Kind, hosts: &Hosts, history: &Shared) {
     let members = (1..=size).map(|host| Pid::new("log-replica(1)", address(host)));
     let mut hosts = hosts.lock().unwrap();
     let host = hosts.entry(node.address()).or_default();
     let dir = format!("/disk-{}/replicated_log", host.wipes);
-    let quorum = usize::from(size) / 2 + 1;
+    let quorum = usize::from(size) / 2 + usize::from(size % 2);
     let config = LogConfig {
         planted,
+        auto_initialize: auto,
         segment_bytes: 2000,
         ..LogConfig::new(dir, quorum, Network::new(members))
     };
@@ -129,14 +133,19 @@ impl Cluster {
         Self::over(World::new(seed), size, planted)
     }
 
-    pub(crate) fn over(mut world: World, size: u8, planted: Planted) -> Self {
+    pub(crate) fn over(world: World, size: u8, planted: Planted) -> Self {
+        Self::with(world, size, planted, true)
+    }
+
+    /// An ensemble that starts by itself (`auto`) or not.
+    pub(crate) fn with(mut world: World, size: u8, planted: Planted, auto: bool) -> Self {
         let (hosts, history) = (Hosts::default(), Arc::new(Mutex::new(History::default())));
         for host in 1..=size {
             let node = world.node(address(host), NodeConfig::default());
             let skew = world.rng().random_range(-2_000_000_000..2_000_000_000);
             world.skew(address(host), skew);
             let (hosts, history) = (hosts.clone(), history.clone());
-            world.on_start(&node, move |node| start(node, size, planted, &hosts, &history));
+            world.on_start(&node, move |node| start(node, (size, auto, planted), &hosts, &history));
         }
         let cluster = Self { world, size, hosts, history };
         cluster.watch()

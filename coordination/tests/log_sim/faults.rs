@@ -1,6 +1,7 @@
 //! What happens to hosts and the network between them.
 
 use std::collections::BTreeSet;
+use std::io::ErrorKind;
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
@@ -25,13 +26,14 @@ pub(crate) fn shake(cluster: &mut Cluster, duration: Duration) {
         let pause = cluster.world.rng().random_range(50..2500);
         cluster.world.run_for(Duration::from_millis(pause));
         let host = cluster.world.rng().random_range(1..=cluster.size);
-        match cluster.world.rng().random_range(0..14) {
+        match cluster.world.rng().random_range(0..15) {
             0..=2 => cut(cluster, &mut faults),
             3..=5 => heal(cluster, &mut faults),
             6 => mischief(cluster, &mut faults),
             7..=9 => crash(cluster, &mut faults, host),
             10..=11 => revive(cluster, &mut faults),
             12 => freeze(cluster, &mut faults, host),
+            13 => cluster.world.fail_disk(address(host), Some(ErrorKind::StorageFull)),
             _ => wipe(cluster, &mut faults, host),
         }
     }
@@ -43,6 +45,7 @@ pub(crate) fn stop(cluster: &mut Cluster) {
     cluster.rewatch();
     for host in 1..=cluster.size {
         cluster.world.thaw(address(host));
+        cluster.world.fail_disk(address(host), None);
         if cluster.world.living(address(host)).is_none() {
             cluster.world.restart(address(host));
         }
@@ -112,6 +115,9 @@ fn crash(cluster: &mut Cluster, faults: &mut Faults, host: u8) {
 }
 
 fn revive(cluster: &mut Cluster, faults: &mut Faults) {
+    for host in 1..=cluster.size {
+        cluster.world.fail_disk(address(host), None);
+    }
     for host in std::mem::take(&mut faults.down) {
         cluster.world.restart(address(host));
     }
@@ -136,6 +142,7 @@ fn wipe(cluster: &mut Cluster, faults: &mut Faults, host: u8) {
         return;
     }
     cluster.world.crash(address(host));
+    cluster.world.fail_disk(address(host), None);
     if let Some(host) = cluster.hosts.lock().unwrap().get_mut(&address(host)) {
         host.wipes += 1;
     }

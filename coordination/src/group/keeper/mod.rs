@@ -15,9 +15,11 @@ use bytes::Bytes;
 use futures::channel::oneshot;
 use libprocess::{Ctx, Handle, Node, Process, Routes, Time, Timer};
 
-use super::session::{Connect, Session, SessionError, SessionEvent};
+use super::session::{Connect, Session, SessionError, SessionEvent, SessionFuture};
+use super::zookeeper::ZooKeeperConnect;
 use super::{Group, GroupError, GroupFuture, Member, Membership};
-use wishes::Wish;
+use crate::url::ZkUrl;
+use wishes::{Task, Wish};
 
 /// First pause after the service has refused; doubles up to the longest.
 const PAUSE: Duration = Duration::from_secs(2);
@@ -34,6 +36,19 @@ impl SessionGroup {
     /// Starts keeping in touch, under the next free `group(N)`.
     pub fn start(node: &Node, connect: Arc<dyn Connect>, timeout: Duration) -> Self {
         Self { keeper: node.spawn_numbered("group", Keeper::new(connect, timeout)) }
+    }
+
+    /// Keeps in touch with a group in a ZooKeeper ensemble.
+    pub fn zookeeper(node: &Node, url: ZkUrl, timeout: Duration) -> Self {
+        Self::start(node, Arc::new(ZooKeeperConnect::new(url)), timeout)
+    }
+
+    /// Takes a step in a session, again and again until the service answers: it must bear that.
+    pub(crate) fn run<T: Send + 'static>(
+        &self,
+        step: impl Fn(Arc<dyn Session>) -> SessionFuture<T> + Send + 'static,
+    ) -> GroupFuture<T> {
+        self.request(|answer| Wish::Run(Box::new(Task { step, answer })))
     }
 
     fn request<T: Send + 'static>(&self, make: impl FnOnce(Answer<T>) -> Wish) -> GroupFuture<T> {
@@ -61,7 +76,10 @@ impl Group for SessionGroup {
 
     fn data(&self, member: &Member) -> GroupFuture<Option<Bytes>> {
         let name = member.name();
-        self.request(|answer| Wish::Data { name, answer })
+        self.run(move |session| {
+            let reading = session.read(name.clone());
+            Box::pin(async move { Ok(reading.await?.map(|(data, _)| data)) })
+        })
     }
 
     fn watch(&self, known: Option<BTreeSet<Member>>) -> GroupFuture<BTreeSet<Member>> {
@@ -237,7 +255,7 @@ impl Keeper {
     fn bury(&mut self, cx: &mut Ctx<Self>) {
         let Some(session) = &self.session else { return };
         for name in self.condemned.clone() {
-            let (attempt, deleted) = (self.attempt, session.delete(name.clone()));
+            let (attempt, deleted) = (self.attempt, session.delete(name.clone(), None));
             cx.defer(deleted, move |keeper: &mut Self, deleted, _| {
                 if attempt == keeper.attempt && deleted.is_ok() {
                     keeper.condemned.remove(&name);

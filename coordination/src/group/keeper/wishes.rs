@@ -8,7 +8,7 @@ use bytes::Bytes;
 use libprocess::Ctx;
 
 use super::{Answer, Keeper};
-use crate::group::session::{Session, SessionError};
+use crate::group::session::{Session, SessionError, SessionFuture};
 use crate::group::{GroupError, Member, Membership, prefix};
 
 /// Something that is asked of the service until it is answered.
@@ -24,10 +24,35 @@ pub(super) enum Wish {
         name: String,
         answer: Answer<bool>,
     },
-    Data {
-        name: String,
-        answer: Answer<Option<Bytes>>,
-    },
+    /// Anything that may be begun again until it ends with an answer.
+    Run(Box<dyn Run>),
+}
+
+/// What may be begun again in a later connection or session.
+pub(super) trait Run: Send {
+    /// Begins.
+    fn run(self: Box<Self>, keeper: &Keeper, session: Arc<dyn Session>, cx: &Ctx<Keeper>);
+}
+
+/// A step in a session, and who wants to know what comes of it.
+pub(super) struct Task<T, F> {
+    pub(super) step: F,
+    pub(super) answer: Answer<T>,
+}
+
+impl<T, F> Run for Task<T, F>
+where
+    T: Send + 'static,
+    F: Fn(Arc<dyn Session>) -> SessionFuture<T> + Send + 'static,
+{
+    fn run(self: Box<Self>, keeper: &Keeper, session: Arc<dyn Session>, cx: &Ctx<Keeper>) {
+        let (attempt, running) = (keeper.attempt, (self.step)(session));
+        cx.defer(running, move |keeper: &mut Keeper, result, cx| {
+            let Self { step, answer } = *self;
+            let again = |answer| Wish::Run(Box::new(Self { step, answer }));
+            keeper.done(attempt, result, answer, again, cx);
+        });
+    }
 }
 
 impl Keeper {
@@ -47,7 +72,7 @@ impl Keeper {
                     });
                 }
                 Wish::Cancel { name, answer } => {
-                    let deleted = session.delete(name.clone());
+                    let deleted = session.delete(name.clone(), None);
                     cx.defer(deleted, move |keeper: &mut Self, deleted, cx| {
                         if deleted.is_ok()
                             && let Some(lost) = keeper.owned.remove(&name)
@@ -59,12 +84,7 @@ impl Keeper {
                         keeper.read(cx);
                     });
                 }
-                Wish::Data { name, answer } => {
-                    cx.defer(session.data(name.clone()), move |keeper: &mut Self, data, cx| {
-                        let again = |answer| Wish::Data { name, answer };
-                        keeper.done(attempt, data, answer, again, cx);
-                    });
-                }
+                Wish::Run(task) => task.run(self, session.clone(), cx),
             }
         }
     }
@@ -164,9 +184,9 @@ async fn join(
             let candidate = name.starts_with(&prefix) && !taken.contains(&name);
             if candidate
                 && Member::parse(&name).is_some()
-                && session.data(name.clone()).await?.as_ref() == Some(&data)
+                && session.read(name.clone()).await?.is_some_and(|(found, _)| found == data)
             {
-                session.delete(name).await?;
+                session.delete(name, None).await?;
             }
         }
     }

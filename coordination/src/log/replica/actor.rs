@@ -7,6 +7,7 @@ use libprocess::disk::DiskError;
 use libprocess::{Ctx, Pid, Process, Routes};
 use prost::{Message, Name};
 use protos::mesos::internal::log::action::Type;
+use protos::mesos::internal::log::metadata::Status;
 use protos::mesos::internal::log::{
     Action, LearnedMessage, PromiseRequest, RecoverRequest, WriteRequest,
 };
@@ -77,6 +78,11 @@ impl Process for Replica {
 impl Replica {
     pub(crate) fn new(config: LogConfig) -> Self {
         Self { config, open: None, waiting: VecDeque::new() }
+    }
+
+    /// True when the replica takes part in votes.
+    pub(crate) fn votes(&self) -> bool {
+        self.open.as_ref().is_some_and(|open| open.rules.status() == Status::Voting)
     }
 
     /// Keeps connections to the other replicas, which all messages between their nodes then use.
