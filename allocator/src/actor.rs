@@ -1,35 +1,27 @@
 //! The doing half: an actor that runs the hierarchy on events and on an interval.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod calls;
+mod endpoints;
+mod figures;
+
+use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use libprocess::{Ctx, Handle, Node, Process, Routes, SpawnError, Time};
-use protos::ids::{FrameworkId, SlaveId};
-use protos::resources::Resources;
-use rand::seq::SliceRandom;
+use protos::ids::SlaveId;
+use rand::Rng;
 
 use crate::hierarchy::Hierarchy;
-use crate::{Allocator, FrameworkSpec, OfferCallback, SlaveSpec};
+use crate::{Allocator, Callbacks, OfferCallback};
+use figures::Figures;
 
-/// How the allocator works.
-#[derive(Debug, Clone)]
-pub struct Config {
-    /// Time between runs over all slaves (flag `allocation_interval`, 1 s).
-    pub allocation_interval: Duration,
-    /// Weights of roles that differ from 1.
-    pub weights: BTreeMap<String, f64>,
-}
-
-impl Default for Config {
-    fn default() -> Self {
-        Self { allocation_interval: Duration::from_secs(1), weights: BTreeMap::new() }
-    }
-}
+pub use crate::config::Config;
 
 /// Slaves that the next run looks at.
 #[derive(Debug)]
 enum Candidates {
+    Periodic,
     All,
     Some(BTreeSet<SlaveId>),
 }
@@ -37,80 +29,78 @@ enum Candidates {
 /// The process `allocator`.
 pub struct AllocatorProcess {
     hierarchy: Hierarchy,
-    interval: Duration,
-    offers: OfferCallback,
-    /// Set while a run is queued: events until then share it.
-    pending: Option<Candidates>,
-    runs: u64,
+    config: Config,
+    to: Callbacks,
+    /// Set while a run is queued, with the time when it was first wanted: events until then share it.
+    pending: Option<(Candidates, Time)>,
+    figures: Figures,
 }
 
 impl Process for AllocatorProcess {
-    fn routes(_: &mut Routes<Self>) {}
+    fn routes(routes: &mut Routes<Self>) {
+        endpoints::routes(routes);
+    }
 
     fn initialize(&mut self, cx: &mut Ctx<Self>) {
+        self.hierarchy.seed(cx.rng().random());
         let (handle, node) = (cx.handle(), cx.node().clone());
-        let metrics = node.metrics();
-        metrics.gauge("allocator/mesos/allocation_runs", &handle, |a| a.runs as f64);
-        for resource in ["cpus", "mem", "disk"] {
-            register_resource(metrics, &handle, resource);
-        }
-        cx.after(self.interval, Self::tick);
+        figures::register(node.metrics(), &handle);
+        cx.after(self.config.allocation_interval, Self::tick);
     }
-}
-
-type Value = fn(&AllocatorProcess) -> f64;
-
-fn register_resource(
-    metrics: &libprocess::metrics::Metrics,
-    handle: &Handle<AllocatorProcess>,
-    resource: &str,
-) {
-    let prefix = format!("allocator/mesos/resources/{resource}");
-    let (total, allocated): (Value, Value) = match resource {
-        "cpus" => (|a| a.hierarchy.scalar("cpus").0, |a| a.hierarchy.scalar("cpus").1),
-        "mem" => (|a| a.hierarchy.scalar("mem").0, |a| a.hierarchy.scalar("mem").1),
-        _ => (|a| a.hierarchy.scalar("disk").0, |a| a.hierarchy.scalar("disk").1),
-    };
-    metrics.gauge(&format!("{prefix}/total"), handle, total);
-    metrics.gauge(&format!("{prefix}/offered_or_allocated"), handle, allocated);
 }
 
 impl AllocatorProcess {
     fn tick(&mut self, cx: &mut Ctx<Self>) {
-        self.look_at_all(cx);
-        cx.after(self.interval, Self::tick);
+        self.figures.due = true;
+        self.look_at_all(Candidates::Periodic, cx);
+        cx.after(self.config.allocation_interval, Self::tick);
     }
 
     fn look_at(&mut self, slave: SlaveId, cx: &mut Ctx<Self>) {
         match &mut self.pending {
-            Some(Candidates::All) => {}
-            Some(Candidates::Some(slaves)) => {
+            Some((Candidates::Periodic | Candidates::All, _)) => {}
+            Some((Candidates::Some(slaves), _)) => {
                 slaves.insert(slave);
             }
             None => {
-                self.pending = Some(Candidates::Some(BTreeSet::from([slave])));
+                self.pending = Some((Candidates::Some(BTreeSet::from([slave])), cx.now()));
                 cx.later(Self::run);
             }
         }
     }
 
-    fn look_at_all(&mut self, cx: &mut Ctx<Self>) {
-        if self.pending.replace(Candidates::All).is_none() {
-            cx.later(Self::run);
+    fn look_at_all(&mut self, why: Candidates, cx: &mut Ctx<Self>) {
+        match &mut self.pending {
+            Some((Candidates::Periodic, _)) => {}
+            Some((candidates, _)) => *candidates = why,
+            None => {
+                self.pending = Some((why, cx.now()));
+                cx.later(Self::run);
+            }
         }
     }
 
     fn run(&mut self, cx: &mut Ctx<Self>) {
-        let mut slaves = match self.pending.take() {
-            None => return,
-            Some(Candidates::All) => self.hierarchy.slave_ids(),
-            Some(Candidates::Some(slaves)) => slaves.into_iter().collect(),
+        let Some((candidates, wanted)) = self.pending.take() else { return };
+        // The node's clock goes on within an event, other than the context's.
+        let started = cx.node().now();
+        let given = match candidates {
+            Candidates::Periodic => self.hierarchy.allocate_all(cx.now()),
+            Candidates::All => self.hierarchy.allocate_between(cx.now()),
+            Candidates::Some(slaves) => self.hierarchy.allocate_some(slaves, cx.now()),
         };
-        slaves.shuffle(cx.rng());
-        self.runs += 1;
-        for (framework, allocation) in self.hierarchy.allocate(&slaves, cx.now()) {
-            (self.offers)(framework, allocation);
+        let asked = self.hierarchy.inverse_offers(cx.now());
+        let ended = cx.node().now();
+        self.figures.ran(started.since(wanted), ended.since(started));
+        slog::trace!(cx.log(), "allocation cycle"; "number" => self.hierarchy.cycles(),
+            "frameworks_with_offers" => given.len(), "frameworks_asked_to_leave" => asked.len());
+        for (framework, allocation) in given {
+            (self.to.offers)(framework, allocation);
         }
+        for (framework, slaves) in asked {
+            (self.to.inverse_offers)(framework, slaves);
+        }
+        self.figures.publish(cx.node().metrics(), &self.hierarchy, &self.config);
     }
 }
 
@@ -118,6 +108,8 @@ impl AllocatorProcess {
 #[derive(Clone)]
 pub struct HierarchicalAllocator {
     handle: Handle<AllocatorProcess>,
+    /// Calls that wait for the process.
+    queued: Arc<AtomicU64>,
 }
 
 impl HierarchicalAllocator {
@@ -130,17 +122,55 @@ impl HierarchicalAllocator {
         config: Config,
         offers: OfferCallback,
     ) -> Result<Arc<dyn Allocator>, SpawnError> {
-        let interval = config.allocation_interval;
-        let hierarchy = Hierarchy::new(interval, config.weights);
-        let process = AllocatorProcess { hierarchy, interval, offers, pending: None, runs: 0 };
-        Ok(Arc::new(Self { handle: node.spawn("allocator", process)? }))
+        Self::start_with(node, config, offers.into())
+    }
+
+    /// As [`HierarchicalAllocator::start`], with inverse offers, too.
+    ///
+    /// # Errors
+    /// When the node has a process of that name.
+    pub fn start_with(
+        node: &Node,
+        config: Config,
+        to: Callbacks,
+    ) -> Result<Arc<dyn Allocator>, SpawnError> {
+        let hierarchy = Hierarchy::new(config.clone());
+        let figures = Figures::new(node.metrics());
+        let process = AllocatorProcess { hierarchy, config, to, pending: None, figures };
+        let queued = Arc::new(AtomicU64::new(0));
+        for name in ["allocator/event_queue_dispatches", "allocator/mesos/event_queue_dispatches"] {
+            let queued = queued.clone();
+            node.metrics().gauge_fn(name, move || queued.load(Ordering::Relaxed) as f64);
+        }
+        Ok(Arc::new(Self { handle: node.spawn("allocator", process)?, queued }))
+    }
+
+    fn tell(
+        &self,
+        call: impl FnOnce(&mut AllocatorProcess, &mut Ctx<AllocatorProcess>) + Send + 'static,
+    ) {
+        self.queued.fetch_add(1, Ordering::Relaxed);
+        let queued = self.queued.clone();
+        self.handle.tell(move |process, cx| {
+            queued.fetch_sub(1, Ordering::Relaxed);
+            call(process, cx);
+        });
     }
 
     /// Changes the hierarchy, then looks at all slaves.
     fn change(&self, change: impl FnOnce(&mut Hierarchy, Time) + Send + 'static) {
-        self.handle.tell(move |process, cx| {
+        self.tell(move |process, cx| {
             change(&mut process.hierarchy, cx.now());
-            process.look_at_all(cx);
+            process.look_at_all(Candidates::All, cx);
+        });
+    }
+
+    /// As [`HierarchicalAllocator::change`], with new figures at once.
+    fn change_roles(&self, change: impl FnOnce(&mut Hierarchy) + Send + 'static) {
+        self.tell(move |process, cx| {
+            change(&mut process.hierarchy);
+            process.figures.due = true;
+            process.look_at_all(Candidates::All, cx);
         });
     }
 
@@ -150,93 +180,9 @@ impl HierarchicalAllocator {
         slave: SlaveId,
         change: impl FnOnce(&mut Hierarchy, &SlaveId, Time) + Send + 'static,
     ) {
-        self.handle.tell(move |process, cx| {
+        self.tell(move |process, cx| {
             change(&mut process.hierarchy, &slave, cx.now());
             process.look_at(slave, cx);
         });
-    }
-}
-
-impl Allocator for HierarchicalAllocator {
-    fn add_framework(
-        &self,
-        id: FrameworkId,
-        spec: FrameworkSpec,
-        active: bool,
-        used: BTreeMap<SlaveId, Resources>,
-    ) {
-        self.change(move |hierarchy, _| hierarchy.add_framework(id, spec, active, used));
-    }
-
-    fn update_framework(&self, id: FrameworkId, spec: FrameworkSpec) {
-        self.change(move |hierarchy, _| hierarchy.update_framework(&id, spec));
-    }
-
-    fn remove_framework(&self, id: FrameworkId) {
-        self.change(move |hierarchy, _| hierarchy.remove_framework(&id));
-    }
-
-    fn activate_framework(&self, id: FrameworkId) {
-        self.change(move |hierarchy, _| hierarchy.set_framework_active(&id, true));
-    }
-
-    fn deactivate_framework(&self, id: FrameworkId) {
-        self.change(move |hierarchy, _| hierarchy.set_framework_active(&id, false));
-    }
-
-    fn add_slave(
-        &self,
-        id: SlaveId,
-        spec: SlaveSpec,
-        total: Resources,
-        used: BTreeMap<FrameworkId, Resources>,
-    ) {
-        self.change_slave(id, move |hierarchy, id, _| {
-            hierarchy.add_slave(id.clone(), spec, total, used);
-        });
-    }
-
-    fn update_slave(&self, id: SlaveId, total: Resources) {
-        self.change_slave(id, move |hierarchy, id, _| hierarchy.update_slave(id, total));
-    }
-
-    fn remove_slave(&self, id: SlaveId) {
-        self.change_slave(id, |hierarchy, id, _| hierarchy.remove_slave(id));
-    }
-
-    fn activate_slave(&self, id: SlaveId) {
-        self.change_slave(id, |hierarchy, id, _| hierarchy.set_slave_active(id, true));
-    }
-
-    fn deactivate_slave(&self, id: SlaveId) {
-        self.change_slave(id, |hierarchy, id, _| hierarchy.set_slave_active(id, false));
-    }
-
-    fn recover_resources(
-        &self,
-        framework: FrameworkId,
-        slave: SlaveId,
-        resources: Resources,
-        refuse_for: Option<Duration>,
-    ) {
-        self.change_slave(slave, move |hierarchy, slave, now| {
-            hierarchy.recover(&framework, slave, &resources, refuse_for, now);
-        });
-    }
-
-    fn suppress_offers(&self, framework: FrameworkId, roles: BTreeSet<String>) {
-        self.handle.tell(move |process, _| process.hierarchy.suppress(&framework, &roles));
-    }
-
-    fn revive_offers(&self, framework: FrameworkId, roles: BTreeSet<String>) {
-        self.change(move |hierarchy, _| hierarchy.revive(&framework, &roles));
-    }
-
-    fn update_weights(&self, weights: Vec<(String, f64)>) {
-        self.change(move |hierarchy, _| hierarchy.update_weights(weights));
-    }
-
-    fn update_whitelist(&self, hostnames: Option<BTreeSet<String>>) {
-        self.change(move |hierarchy, _| hierarchy.update_whitelist(hostnames));
     }
 }

@@ -1,7 +1,21 @@
 //! The deciding half: fair shares of roles, then of frameworks within a role, over all slaves.
+//!
+//! A *client* is a framework in one of its roles. Frameworks, clients, roles and slaves have small
+//! numbers inside, so that a cycle looks at arrays, not at names.
 
+mod clients;
+mod cycle;
+mod explain;
 mod inspect;
+mod judge;
+mod maintenance;
+mod order;
+mod quota;
+mod refusals;
+mod roles;
+mod slab;
 mod slave;
+mod slaves;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -11,40 +25,83 @@ use libprocess::Time;
 use protos::ids::{FrameworkId, SlaveId};
 use protos::resources::Resources;
 
-use crate::filters::Filters;
-use crate::sorter::{Quantities, Sorter};
-use crate::{Allocation, FrameworkSpec, SlaveSpec};
+use crate::amounts::Names;
+use crate::{Config, FrameworkSpec, Minimum, Quota};
+use clients::{Client, Framework};
+use order::Lots;
+use roles::{Bounds, Roles};
+use slab::Slab;
 use slave::Slave;
 
-/// Less than this of both is not worth an offer (flag `min_allocatable_resources`).
-const MIN_CPUS: f64 = 0.01;
-const MIN_MEM_MB: f64 = 32.0;
+pub use inspect::{Excluded, RoleFigures};
 
-#[derive(Debug)]
-struct Framework {
-    spec: FrameworkSpec,
-    active: bool,
-}
+/// Not allocated any more, with the roles they were allocated to.
+type Parts = Arc<[(String, Resources)]>;
+
+/// Things that came back that are remembered.
+const PARTS: usize = 8;
+
+type FrameworkIx = usize;
+type ClientIx = usize;
+type SlaveIx = usize;
 
 /// The allocator's state.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Hierarchy {
-    frameworks: BTreeMap<FrameworkId, Framework>,
-    slaves: BTreeMap<SlaveId, Slave>,
-    roles: Sorter,
-    members: BTreeMap<String, Sorter>,
-    weights: BTreeMap<String, f64>,
-    total: Quantities,
-    filters: Filters,
+    config: Config,
+    names: Names,
+    frameworks: Slab<FrameworkId, Framework>,
+    clients: Vec<Client>,
+    free_clients: Vec<ClientIx>,
+    /// Clients with offer constraints.
+    constrained: BTreeSet<ClientIx>,
+    slaves: Slab<SlaveId, Slave>,
+    roles: Roles,
     whitelist: Option<BTreeSet<String>>,
-    /// A filter lives at least this long.
-    interval: Duration,
+    lots: Lots,
+    /// Grows when somebody may take what nobody took before.
+    epoch: u64,
+    /// Totals of slaves that look alike are kept once.
+    shapes: Vec<Arc<Resources>>,
+    /// What was allocated last, ready for others of the same shape.
+    ready: Vec<cycle::Ready>,
+    /// What came back last, taken apart. Most offers are alike, and so is what comes back of them.
+    parts: Vec<(Resources, Parts)>,
+    cycles: u64,
+    last_cycle: Time,
+    /// So many slaves must be there before anything is offered.
+    paused: Option<usize>,
 }
 
 impl Hierarchy {
-    /// An empty hierarchy whose periodic runs are `interval` apart.
-    pub fn new(interval: Duration, weights: BTreeMap<String, f64>) -> Self {
-        Self { interval, weights, ..Self::default() }
+    /// An empty hierarchy.
+    pub fn new(config: Config) -> Self {
+        let good = |weight: &f64| weight.is_finite() && *weight > 0.0;
+        let weights = config.weights.clone().into_iter().filter(|(_, w)| good(w)).collect();
+        Self {
+            roles: Roles::new(weights, config.role_order, config.framework_order),
+            config,
+            names: Names::default(),
+            frameworks: Slab::default(),
+            clients: Vec::new(),
+            free_clients: Vec::new(),
+            constrained: BTreeSet::new(),
+            slaves: Slab::default(),
+            whitelist: None,
+            lots: Lots(0x9E37_79B9_7F4A_7C15),
+            epoch: 0,
+            shapes: Vec::new(),
+            ready: Vec::new(),
+            parts: Vec::new(),
+            cycles: 0,
+            last_cycle: Time::EPOCH,
+            paused: None,
+        }
+    }
+
+    /// Where chance starts: the order of slaves, and of clients under [`crate::config::Order::Random`].
+    pub fn seed(&mut self, seed: u64) {
+        self.lots = Lots(seed | 1);
     }
 
     /// See [`crate::Allocator::add_framework`].
@@ -55,153 +112,147 @@ impl Hierarchy {
         active: bool,
         used: BTreeMap<SlaveId, Resources>,
     ) {
-        self.frameworks.insert(id.clone(), Framework { spec, active });
-        self.enrol(&id);
+        let ix = self.framework(&id);
+        if let Some(framework) = self.frameworks.get_mut(ix) {
+            (framework.spec, framework.active, framework.known) = (spec, active, true);
+        }
+        self.enrol(ix);
         for (slave, resources) in used {
-            self.hold(&id, &slave, &resources);
+            if let Some(slave) = self.slaves.find(&slave) {
+                self.hold_all(ix, slave, &resources);
+            }
         }
     }
 
     /// See [`crate::Allocator::update_framework`].
     pub fn update_framework(&mut self, id: &FrameworkId, spec: FrameworkSpec) {
-        let Some(framework) = self.frameworks.get_mut(id) else { return };
-        let old = std::mem::replace(&mut framework.spec, spec);
-        for role in old.roles.difference(&self.frameworks[id].spec.roles.clone()) {
-            self.filters.forget_framework(id, Some(role));
-            self.withdraw_if_idle(id, role);
+        let Some(ix) = self.frameworks.find(id) else { return };
+        let Some(framework) = self.frameworks.get_mut(ix) else { return };
+        let roles = spec.roles.clone();
+        framework.spec = spec;
+        let left: Vec<ClientIx> = framework
+            .clients
+            .iter()
+            .filter(|(role, _)| !roles.contains(&***role))
+            .map(|(_, client)| *client)
+            .collect();
+        self.enrol(ix);
+        for client in left {
+            self.forget_refusals(client);
+            self.retire_if_idle(client);
         }
-        self.enrol(id);
     }
 
     /// See [`crate::Allocator::remove_framework`].
     pub fn remove_framework(&mut self, id: &FrameworkId) {
-        self.frameworks.remove(id);
-        self.filters.forget_framework(id, None);
-        let names: Vec<String> = self.members.keys().cloned().collect();
-        for role in names {
-            self.withdraw(id, &role);
-        }
-        for slave in self.slaves.values_mut() {
-            if let Some(held) = slave.held.get(id).cloned() {
-                slave.release(id, &held);
+        let Some(ix) = self.frameworks.find(id) else { return };
+        let Some(framework) = self.frameworks.get_mut(ix) else { return };
+        (framework.known, framework.active) = (false, false);
+        let clients: Vec<ClientIx> = framework.clients.values().copied().collect();
+        for client in clients {
+            self.forget_refusals(client);
+            let holders = self.slaves.iter().filter(|(_, slave)| slave.held.contains_key(&client));
+            for slave in holders.map(|(ix, _)| ix).collect::<Vec<_>>() {
+                let held = self.slaves.get(slave).and_then(|s| s.held.get(&client).cloned());
+                if let Some(held) = held {
+                    self.release(client, slave, &held);
+                }
             }
+            self.retire_if_idle(client);
+        }
+        self.frameworks.remove(id);
+        for slave in self.slaves.iter_mut().filter_map(|(_, slave)| slave.maintenance.as_mut()) {
+            slave.forget(id);
         }
     }
 
     /// See [`crate::Allocator::activate_framework`] and its opposite.
     pub fn set_framework_active(&mut self, id: &FrameworkId, active: bool) {
-        if let Some(framework) = self.frameworks.get_mut(id) {
-            framework.active = active;
-            self.enrol(id);
-        }
+        let Some(ix) = self.frameworks.find(id) else { return };
+        let Some(framework) = self.frameworks.get_mut(ix).filter(|f| f.known) else { return };
+        framework.active = active;
+        let clients: Vec<ClientIx> = framework.clients.values().copied().collect();
+        self.enrol(ix);
         if !active {
-            self.filters.forget_framework(id, None);
-        }
-    }
-
-    /// See [`crate::Allocator::add_slave`].
-    pub fn add_slave(
-        &mut self,
-        id: SlaveId,
-        spec: SlaveSpec,
-        total: Resources,
-        used: BTreeMap<FrameworkId, Resources>,
-    ) {
-        self.remove_slave(&id);
-        self.retotal(&Resources::new(), &total);
-        let (available, taken) = (total.clone(), Resources::new());
-        let slave = Slave { spec, total, held: BTreeMap::new(), taken, available, active: true };
-        self.slaves.insert(id.clone(), slave);
-        for (framework, resources) in used {
-            self.hold(&framework, &id, &resources);
-        }
-    }
-
-    /// See [`crate::Allocator::update_slave`].
-    pub fn update_slave(&mut self, id: &SlaveId, total: Resources) {
-        if let Some(slave) = self.slaves.get_mut(id) {
-            let old = std::mem::replace(&mut slave.total, total.clone());
-            slave.refresh();
-            self.retotal(&old, &total);
-        }
-    }
-
-    /// See [`crate::Allocator::remove_slave`].
-    pub fn remove_slave(&mut self, id: &SlaveId) {
-        let Some(slave) = self.slaves.remove(id) else { return };
-        for (framework, resources) in &slave.held {
-            self.account(framework, resources, Sorter::recovered);
-            for role in resources.allocations().keys() {
-                self.withdraw_if_idle(framework, role);
+            clients.into_iter().for_each(|client| self.forget_refusals(client));
+            for slave in self.slaves.iter_mut().filter_map(|(_, s)| s.maintenance.as_mut()) {
+                slave.forget(id);
             }
-        }
-        self.filters.forget_slave(id);
-        self.retotal(&slave.total, &Resources::new());
-    }
-
-    /// See [`crate::Allocator::activate_slave`] and its opposite.
-    pub fn set_slave_active(&mut self, id: &SlaveId, active: bool) {
-        if let Some(slave) = self.slaves.get_mut(id) {
-            slave.active = active;
         }
     }
 
     /// See [`crate::Allocator::recover_resources`].
-    pub fn recover(
+    pub fn recover_resources(
         &mut self,
         framework: &FrameworkId,
-        slave_id: &SlaveId,
+        slave: &SlaveId,
         resources: &Resources,
         refuse_for: Option<Duration>,
         now: Time,
     ) {
         // Both may be gone: then their removal recovered everything.
-        if let Some(slave) = self.slaves.get_mut(slave_id)
-            && let Some(back) = slave.release(framework, resources)
-        {
-            self.account(framework, &back, Sorter::recovered);
-            for role in back.allocations().keys() {
-                self.withdraw_if_idle(framework, role);
+        let Some(slave_ix) = self.slaves.find(slave) else { return };
+        let Some(ix) = self.frameworks.find(framework) else { return };
+        for (role, part) in self.parts_of(resources).iter() {
+            let Some(client) = self.frameworks.get(ix).and_then(|f| f.clients.get(role.as_str()))
+            else {
+                continue;
+            };
+            let client = *client;
+            self.release(client, slave_ix, part);
+            let is_known = self.frameworks.get(ix).is_some_and(|framework| framework.known);
+            match refuse_for {
+                None => self.freed(slave_ix),
+                Some(time) if time.is_zero() => self.returned(client, slave_ix),
+                Some(time) if is_known => {
+                    let until = now + time.max(self.config.allocation_interval);
+                    self.refuse(client, slave_ix, part, until);
+                }
+                Some(_) => {}
             }
-        }
-        let Some(refuse_for) = refuse_for else { return };
-        if self.frameworks.contains_key(framework) && self.slaves.contains_key(slave_id) {
-            let until = now + refuse_for.max(self.interval);
-            for (role, part) in resources.allocations() {
-                self.filters.refuse(framework, &role, slave_id, part, until);
-            }
+            self.retire_if_idle(client);
         }
     }
 
     /// See [`crate::Allocator::suppress_offers`].
     pub fn suppress(&mut self, id: &FrameworkId, roles: &BTreeSet<String>) {
-        if let Some(framework) = self.frameworks.get_mut(id) {
-            let all = framework.spec.roles.clone();
-            let roles = if roles.is_empty() { &all } else { roles };
-            framework.spec.suppressed_roles.extend(roles.intersection(&all).cloned());
-            self.enrol(id);
-        }
+        let Some(ix) = self.frameworks.find(id) else { return };
+        let Some(framework) = self.frameworks.get_mut(ix) else { return };
+        let all = framework.spec.roles.clone();
+        let roles = if roles.is_empty() { &all } else { roles };
+        framework.spec.suppressed_roles.extend(roles.intersection(&all).cloned());
+        self.enrol(ix);
     }
 
     /// See [`crate::Allocator::revive_offers`].
     pub fn revive(&mut self, id: &FrameworkId, roles: &BTreeSet<String>) {
-        if let Some(framework) = self.frameworks.get_mut(id) {
-            let all = framework.spec.roles.clone();
-            for role in if roles.is_empty() { &all } else { roles } {
-                framework.spec.suppressed_roles.remove(role);
-                self.filters.forget_framework(id, Some(role));
-            }
-            self.enrol(id);
+        let Some(ix) = self.frameworks.find(id) else { return };
+        let Some(framework) = self.frameworks.get_mut(ix) else { return };
+        let all = framework.spec.roles.clone();
+        let mut revived = Vec::new();
+        for role in if roles.is_empty() { &all } else { roles } {
+            framework.spec.suppressed_roles.remove(role);
+            revived.extend(framework.clients.get(role.as_str()).copied());
         }
+        revived.into_iter().for_each(|client| self.forget_refusals(client));
+        self.enrol(ix);
     }
 
     /// See [`crate::Allocator::update_weights`].
     pub fn update_weights(&mut self, weights: Vec<(String, f64)>) {
-        // What the sorter would ignore must not replace what a role that comes back is given.
+        // What makes no sense must not replace what does.
         for (role, weight) in weights.into_iter().filter(|(_, w)| w.is_finite() && *w > 0.0) {
-            self.roles.set_weight(&role, weight);
-            self.weights.insert(role, weight);
+            self.roles.weights.insert(role, weight);
         }
+        self.roles.unsort_all();
+    }
+
+    /// See [`crate::Allocator::update_quota`].
+    pub fn update_quota(&mut self, role: &str, quota: &Quota) {
+        let guarantees = self.names.amounts(&quota.guarantees);
+        let limits = quota.limits.iter().map(|(name, limit)| (self.names.id(name), *limit));
+        let limits = limits.collect();
+        self.roles.set_quota(role, Bounds { guarantees, limits });
     }
 
     /// See [`crate::Allocator::update_whitelist`].
@@ -209,171 +260,42 @@ impl Hierarchy {
         self.whitelist = hostnames;
     }
 
-    /// The ids of all slaves, sorted.
-    pub fn slave_ids(&self) -> Vec<SlaveId> {
-        self.slaves.keys().cloned().collect()
+    /// See [`crate::Allocator::recover`]. True when the pause begins that [`Hierarchy::resume`] ends
+    /// at the latest.
+    pub fn recover(&mut self, slaves: usize, quotas: &BTreeMap<String, Quota>) -> bool {
+        quotas.iter().for_each(|(role, quota)| self.update_quota(role, quota));
+        let has_quota = quotas.values().any(|quota| *quota != Quota::default());
+        let needed = (slaves as f64 * self.config.recovery_factor.clamp(0.0, 1.0)).ceil() as usize;
+        self.paused = (has_quota && needed > self.slaves.len()).then_some(needed);
+        self.paused.is_some()
     }
 
-    /// Gives what is free on `slaves`, in that order, to whom it belongs by fair share.
-    pub fn allocate(&mut self, slaves: &[SlaveId], now: Time) -> BTreeMap<FrameworkId, Allocation> {
-        self.filters.expire(now);
-        let mut given: BTreeMap<FrameworkId, Allocation> = BTreeMap::new();
-        let mut order = self.order();
-        for id in slaves {
-            if !self.may_offer(id) {
-                continue;
-            }
-            while let Some((framework, role, resources)) = self.next_for(id, &order, now) {
-                let resources = resources.allocated_to(&role);
-                self.hold(&framework, id, &resources);
-                let by_slave = given.entry(framework).or_default().entry(role).or_default();
-                *by_slave.entry(id.clone()).or_default() += &resources;
-                // Shares changed, and so may the order.
-                order = self.order();
-            }
-        }
-        given
+    /// Ends the pause after a failover.
+    pub fn resume(&mut self) {
+        self.paused = None;
     }
 
-    /// (role, framework) pairs, who deserves most first.
-    fn order(&self) -> Vec<(Arc<str>, FrameworkId)> {
-        let mut order = Vec::new();
-        for role in self.roles.sorted() {
-            for member in self.members.get(&*role).map(Sorter::sorted).unwrap_or_default() {
-                order.push((role.clone(), FrameworkId::new(member)));
-            }
+    fn parts_of(&mut self, resources: &Resources) -> Parts {
+        if let Some((_, parts)) = self.parts.iter().find(|(whole, _)| whole == resources) {
+            return parts.clone();
         }
-        order
+        let parts: Parts = by_role(resources).into();
+        if self.parts.len() == PARTS {
+            self.parts.remove(0);
+        }
+        self.parts.push((resources.clone(), parts.clone()));
+        parts
     }
 
-    fn may_offer(&self, id: &SlaveId) -> bool {
-        self.slaves.get(id).is_some_and(|slave| {
-            let listed = self.whitelist.as_ref();
-            slave.active
-                && listed.is_none_or(|hosts| hosts.contains(&slave.spec.hostname))
-                && worth_offering(&slave.available)
-        })
-    }
-
-    fn next_for(
-        &self,
-        id: &SlaveId,
-        order: &[(Arc<str>, FrameworkId)],
-        now: Time,
-    ) -> Option<(FrameworkId, String, Resources)> {
-        let slave = self.slaves.get(id)?;
-        if !worth_offering(&slave.available) {
-            return None;
-        }
-        // Members of a role follow each other, and what each may be given differs little.
-        let mut seen: Option<(&Arc<str>, bool, Resources)> = None;
-        for (role, framework_id) in order {
-            let Some(framework) = self.frameworks.get(framework_id) else { continue };
-            let revocable = framework.spec.revocable;
-            let known = seen.take().filter(|(r, kind, _)| *r == role && *kind == revocable);
-            let (_, _, offer) = seen.insert(known.unwrap_or_else(|| {
-                let offer = slave.available.available_to(role);
-                (role, revocable, if revocable { offer } else { offer.non_revocable() })
-            }));
-            if worth_offering(offer) && !self.filters.hides(framework_id, role, id, offer, now) {
-                return Some((framework_id.clone(), role.to_string(), offer.clone()));
-            }
-        }
-        None
-    }
-
-    /// Notes that the framework holds `resources` (allocated) of the slave.
-    fn hold(&mut self, framework: &FrameworkId, slave: &SlaveId, resources: &Resources) {
-        if let Some(slave) = self.slaves.get_mut(slave) {
-            slave.hold(framework, resources);
-            self.account(framework, resources, Sorter::allocated);
-        }
-    }
-
-    fn account(
-        &mut self,
-        framework: &FrameworkId,
-        resources: &Resources,
-        note: fn(&mut Sorter, &str, &Quantities),
-    ) {
-        for (role, part) in resources.allocations() {
-            let quantities = part.quantities();
-            self.join(framework, &role);
-            note(&mut self.roles, &role, &quantities);
-            if let Some(members) = self.members.get_mut(&role) {
-                note(members, framework.as_str(), &quantities);
-            }
-        }
-    }
-
-    /// Makes the sorters agree with the framework's roles, activity and suppression.
-    fn enrol(&mut self, id: &FrameworkId) {
-        let Some(framework) = self.frameworks.get(id) else { return };
-        let (active, spec) = (framework.active, framework.spec.clone());
-        for role in &spec.roles {
-            self.join(id, role);
-        }
-        for (role, members) in &mut self.members {
-            let wanted = spec.roles.contains(role) && !spec.suppressed_roles.contains(role);
-            members.set_active(id.as_str(), active && wanted);
-        }
-    }
-
-    /// Adds a framework to a role; inactive until it is enrolled.
-    fn join(&mut self, id: &FrameworkId, role: &str) {
-        let members = self.members.entry(role.to_owned()).or_insert_with(|| {
-            let mut sorter = Sorter::default();
-            sorter.set_total(self.total.clone());
-            sorter
-        });
-        if !members.contains(id.as_str()) {
-            members.add(id.as_str());
-            members.set_active(id.as_str(), false);
-        }
-        self.roles.add(role);
-        self.roles.set_weight(role, self.weights.get(role).copied().unwrap_or(1.0));
-    }
-
-    fn withdraw(&mut self, id: &FrameworkId, role: &str) {
-        let Some(members) = self.members.get_mut(role) else { return };
-        let held = members.held(id.as_str());
-        members.remove(id.as_str());
-        self.roles.recovered(role, &held);
-        if members.is_empty() {
-            self.members.remove(role);
-            self.roles.remove(role);
-        }
-    }
-
-    /// A framework that left a role stays in its sorter as long as it holds something there.
-    fn withdraw_if_idle(&mut self, id: &FrameworkId, role: &str) {
-        let subscribed = self.frameworks.get(id).is_some_and(|f| f.spec.roles.contains(role));
-        let idle = self
-            .members
-            .get(role)
-            .is_some_and(|members| members.held(id.as_str()).values().all(|amount| *amount == 0));
-        if idle && !subscribed {
-            self.withdraw(id, role);
-        }
-    }
-
-    /// A slave's total changed: what there is to share changes by the difference.
-    fn retotal(&mut self, old: &Resources, new: &Resources) {
-        for (name, amount) in new.quantities() {
-            *self.total.entry(name).or_insert(0) += amount;
-        }
-        for (name, amount) in old.quantities() {
-            *self.total.entry(name).or_insert(0) -= amount;
-        }
-        self.roles.set_total(self.total.clone());
-        for members in self.members.values_mut() {
-            members.set_total(self.total.clone());
-        }
+    fn minimum<'a>(&'a self, client: &'a Client) -> &'a Minimum {
+        client.minimum.as_ref().unwrap_or(&self.config.minimum)
     }
 }
 
-fn worth_offering(resources: &Resources) -> bool {
-    resources.cpus() >= MIN_CPUS || resources.mem() >= MIN_MEM_MB
+/// Parts by the role they are allocated to, not allocated any more.
+fn by_role(resources: &Resources) -> Vec<(String, Resources)> {
+    let parts = resources.allocations().into_iter();
+    parts.map(|(role, part)| (role, part.unallocated())).collect()
 }
 
 #[cfg(test)]

@@ -3,11 +3,11 @@
 //! Peer: one look-up and four comparisons in a plain tree map for each slave and framework, which is
 //! the least that deciding against as many filters takes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use allocator::hierarchy::Hierarchy;
-use allocator::{FrameworkSpec, SlaveSpec};
+use allocator::{Config, FrameworkSpec, SlaveSpec};
 use benches::{median, millis, ratio, report, timed};
 use libprocess::Time;
 use protos::ids::{FrameworkId, SlaveId};
@@ -31,44 +31,71 @@ fn resources() -> Outcome<Resources> {
     Ok("cpus:24;mem:65536;disk:1048576;ports:[31000-32000]".parse()?)
 }
 
+fn spec() -> FrameworkSpec {
+    FrameworkSpec { roles: [ROLE.to_owned()].into(), ..FrameworkSpec::default() }
+}
+
 fn with_frameworks(frameworks: usize) -> Hierarchy {
-    let mut hierarchy = Hierarchy::new(Duration::from_secs(1), BTreeMap::new());
+    let mut hierarchy = Hierarchy::new(Config::default());
     for number in 0..frameworks {
-        let spec = FrameworkSpec { roles: [ROLE.to_owned()].into(), ..FrameworkSpec::default() };
-        hierarchy.add_framework(framework_id(number), spec, true, BTreeMap::new());
+        hierarchy.add_framework(framework_id(number), spec(), true, BTreeMap::new());
     }
     hierarchy
 }
 
 fn add_slaves(hierarchy: &mut Hierarchy, slaves: usize, total: &Resources) {
     for number in 0..slaves {
-        let spec = SlaveSpec { hostname: format!("host-{number}") };
+        let spec = SlaveSpec { hostname: format!("host-{number}"), ..SlaveSpec::default() };
         hierarchy.add_slave(slave_id(number), spec, total.clone(), BTreeMap::new());
     }
 }
 
-/// Every framework refused every slave: a cycle finds nothing to offer.
-fn filtered(slaves: usize, frameworks: usize) -> Outcome<Duration> {
+/// Every framework refused every slave: a cycle finds nothing to offer. The first figure is of cycles
+/// before which a framework changed, so that everything is looked at; the second of idle ones.
+fn filtered(slaves: usize, frameworks: usize) -> Outcome<(Duration, Duration)> {
     let total = resources()?;
     let mut hierarchy = with_frameworks(frameworks);
     add_slaves(&mut hierarchy, slaves, &total);
     let refused = total.allocated_to(ROLE);
     let now = Time::EPOCH + HOUR;
     for framework in 0..frameworks {
+        let framework = framework_id(framework);
         for slave in 0..slaves {
-            let (framework, slave) = (framework_id(framework), slave_id(slave));
-            hierarchy.recover(&framework, &slave, &refused, Some(HOUR), now);
+            hierarchy.recover_resources(&framework, &slave_id(slave), &refused, Some(HOUR), now);
         }
     }
-    let ids = hierarchy.slave_ids();
-    let mut times = Vec::new();
+    let (mut busy, mut idle) = (Vec::new(), Vec::new());
     for run in 0..RUNS {
         let later = now + Duration::from_secs(run as u64);
-        let (given, took) = timed(|| hierarchy.allocate(&ids, later));
-        assert!(given.is_empty(), "everything is refused");
-        times.push(took);
+        hierarchy.update_framework(&framework_id(0), spec());
+        for times in [&mut busy, &mut idle] {
+            let (given, took) = timed(|| hierarchy.allocate_all(later));
+            assert!(given.is_empty(), "everything is refused");
+            times.push(took);
+        }
     }
-    Ok(median(times))
+    Ok((median(busy), median(idle)))
+}
+
+/// All frameworks but one suppressed offers, and that one refused every slave.
+fn suppressed(slaves: usize, frameworks: usize) -> Outcome<Duration> {
+    let total = resources()?;
+    let mut hierarchy = with_frameworks(frameworks);
+    add_slaves(&mut hierarchy, slaves, &total);
+    for framework in 1..frameworks {
+        hierarchy.suppress(&framework_id(framework), &BTreeSet::new());
+    }
+    let refused = total.allocated_to(ROLE);
+    let now = Time::EPOCH + HOUR;
+    let first = framework_id(0);
+    for slave in 0..slaves {
+        hierarchy.recover_resources(&first, &slave_id(slave), &refused, Some(HOUR), now);
+    }
+    let times = (0..RUNS).map(|_| {
+        hierarchy.update_framework(&first, spec());
+        timed(|| hierarchy.allocate_all(now)).1
+    });
+    Ok(median(times.collect()))
 }
 
 fn bare_look_ups(slaves: usize, frameworks: usize) -> Duration {
@@ -100,8 +127,7 @@ fn offering(slaves: usize, frameworks: usize) -> Outcome<Duration> {
     for _ in 0..RUNS {
         let mut hierarchy = with_frameworks(frameworks);
         add_slaves(&mut hierarchy, slaves, &total);
-        let ids = hierarchy.slave_ids();
-        let (given, took) = timed(|| hierarchy.allocate(&ids, Time::EPOCH));
+        let (given, took) = timed(|| hierarchy.allocate_all(Time::EPOCH));
         let offers: usize = given.values().flat_map(BTreeMap::values).map(BTreeMap::len).sum();
         assert_eq!(offers, slaves);
         times.push(took);
@@ -123,23 +149,44 @@ fn adding(slaves: usize, frameworks: usize) -> Outcome<(Duration, Duration)> {
 }
 
 fn main() -> Outcome<()> {
-    for frameworks in [1, 50] {
-        let what = format!("cycle, 1,000 slaves x {frameworks}, all filtered");
-        let (ours, bare) = (filtered(1_000, frameworks)?, bare_look_ups(1_000, frameworks));
-        report(&what, millis(ours), "ms");
-        report(&format!("bare look-ups, 1,000 x {frameworks}"), millis(bare), "ms");
-        ratio(&what, millis(ours), "bare look-ups", millis(bare));
+    for (slaves, frameworks) in [(1_000, 1), (1_000, 50)] {
+        let what = format!("cycle, {slaves} slaves x {frameworks}, all filtered");
+        let ((busy, idle), bare) =
+            (filtered(slaves, frameworks)?, bare_look_ups(slaves, frameworks));
+        report(&what, millis(busy), "ms");
+        report(&format!("{what}, idle"), millis(idle), "ms");
+        report(&format!("bare look-ups, {slaves} x {frameworks}"), millis(bare), "ms");
+        ratio(&what, millis(busy), "bare look-ups", millis(bare));
     }
+    for frameworks in [1, 50, 100, 1_000] {
+        for slaves in [1_000, 5_000, 10_000] {
+            let (busy, idle) = filtered(slaves, frameworks)?;
+            let what = format!("growth: {slaves} slaves x {frameworks}, all filtered");
+            report(&what, millis(busy), "ms");
+            report(&format!("{what}, idle"), millis(idle), "ms");
+        }
+    }
+    let one = suppressed(10_000, 1)?;
+    let many = suppressed(10_000, 1_000)?;
+    report("10,000 slaves, 1 framework", millis(one), "ms");
+    report("10,000 slaves, 999 of 1,000 frameworks suppressed", millis(many), "ms");
+    ratio("999 of 1,000 suppressed", millis(many), "1 framework", millis(one));
     let bare = bare_look_ups(1_000, 50);
-    for frameworks in [1, 50] {
+    for frameworks in [1, 50, 1_000] {
         let what = format!("cycle making 1,000 offers to {frameworks}");
         let ours = offering(1_000, frameworks)?;
         report(&what, millis(ours), "ms");
         ratio(&what, millis(ours), "50,000 bare look-ups", millis(bare));
     }
-    let (added, updated) = adding(10_000, 50)?;
-    report("add 10,000 slaves with 50 frameworks", millis(added), "ms");
-    report("update 10,000 slaves with 50 frameworks", millis(updated), "ms");
+    for frameworks in [50, 1_000] {
+        let (added, updated) = adding(10_000, frameworks)?;
+        report(&format!("add 10,000 slaves with {frameworks} frameworks"), millis(added), "ms");
+        report(
+            &format!("update 10,000 slaves with {frameworks} frameworks"),
+            millis(updated),
+            "ms",
+        );
+    }
     report("cycle making 10,000 offers to 50", millis(offering(10_000, 50)?), "ms");
     Ok(())
 }

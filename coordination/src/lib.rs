@@ -11,6 +11,7 @@
 //! # Map
 //! - [`Detector`], [`Leader`]: the question and its answer
 //! - [`standalone`]: the detector that is told
+//! - [`state`]: variables that outlive processes, behind one [`state::Storage`]
 //! - [`url`]: how masters are named on command lines
 //!
 //! # Example
@@ -20,13 +21,19 @@
 //! assert_eq!(url, MasterUrl::Standalone("master@10.0.0.1:5050".parse().unwrap()));
 //! ```
 
+pub mod election;
+pub mod group;
+mod journal;
+pub mod log;
 pub mod standalone;
+pub mod state;
 pub mod url;
 
 use futures::future::BoxFuture;
 use libprocess::Pid;
 use protos::mesos::MasterInfo;
 
+pub use journal::Corrupt;
 pub use standalone::StandaloneDetector;
 
 /// The master that leads.

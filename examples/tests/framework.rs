@@ -25,6 +25,7 @@ async fn run_framework(work_dir: &std::path::Path) -> std::process::Output {
         isolation: "posix/cpu,posix/mem".to_owned(),
         fetcher: settings.helpers.fetcher.clone(),
         frameworks_home: None,
+        ..ContainerizerOptions::default()
     };
     let detector = Arc::new(StandaloneDetector::new(Some(Leader::of(master.pid().clone()))));
     slave::start_with(&at_slave, settings, options, detector).unwrap();

@@ -9,35 +9,116 @@
 //!
 //! # Map
 //! - [`Isolator`]: the contract; [`front`]: answers it with an actor
-//! - [`posix_cpu`], [`posix_mem`]: measure the container's processes
+//! - [`setup`]: what isolators are told; [`launch`]: what they ask a launcher to do inside
+//! - [`limits`]: what tasks' limits add up to; [`limitation`]: how a limit ends a container
+//! - [`options`]: what isolators are told once; [`flags`]: the slave's flags that say it
+//! - [`posix_cpu`], [`posix_mem`], [`disk_du`]: measure a container; [`posix_rlimits`] limits it
+//! - [`cgroups`]: control groups, versions 1 and 2, and what isolates by them
+//! - [`filesystem`], [`volume`]: what files it sees; [`namespaces`], [`mod@linux`]: what else it sees
+//!   and may do; [`environment_secret`], [`secret`]: what it alone knows
+//! - [`network`]: where it listens, and its own networks
+//! - [`preparer`]: hosts isolators that only decide at the start
 //! - [`tree`]: which processes belong to a container
-//! - [`select`]: names of the flag `isolation`
+//! - [`select`]: names of the flag `isolation`; [`start`](mod@start): starts what they name
 //!
 //! # Example
+//! An isolator of one's own is an actor; under a name in [`Options::modules`], the flag `isolation`
+//! may name it.
 //! ```
-//! use isolators::select::select;
-//! let names: Vec<_> = select("process").unwrap();
-//! assert_eq!(names, ["posix/cpu", "posix/mem"]);
-//! assert!(select("posix/nonsense").is_err());
+//! use std::sync::Arc;
+//!
+//! use isolators::front::{self, IsolatorProcess, Later, now};
+//! use isolators::{ContainerSetup, LaunchInfo, Options, Recovered};
+//! use libprocess::{Ctx, Process, Routes};
+//! use protos::ids::ContainerId;
+//!
+//! /// Tells containers which of them they are.
+//! #[derive(Default)]
+//! struct Counter(u64);
+//!
+//! impl Process for Counter {
+//!     fn routes(_: &mut Routes<Self>) {}
+//! }
+//!
+//! impl IsolatorProcess for Counter {
+//!     const NAME: &'static str = "counter";
+//!
+//!     fn recover(&mut self, _: &Recovered, _: &mut Ctx<Self>) -> Result<(), String> {
+//!         self.0 += 1;
+//!         Ok(())
+//!     }
+//!
+//!     fn prepare(
+//!         &mut self,
+//!         _: &ContainerId,
+//!         _: &Arc<ContainerSetup>,
+//!         _: &mut Ctx<Self>,
+//!     ) -> Later<LaunchInfo> {
+//!         self.0 += 1;
+//!         let mut info = LaunchInfo::default();
+//!         info.environment.get_or_insert_default().variables.push(
+//!             protos::mesos::environment::Variable {
+//!                 name: "NTH".to_owned(),
+//!                 value: Some(self.0.to_string()),
+//!                 ..Default::default()
+//!             },
+//!         );
+//!         now(Ok(info))
+//!     }
+//!
+//!     fn cleanup(&mut self, _: &ContainerId, _: &mut Ctx<Self>) -> Later<()> {
+//!         now(Ok(()))
+//!     }
+//! }
+//!
+//! let mut options = Options::new("counter,posix/cpu");
+//! let factory = |node: &libprocess::Node, _: &Options| Ok(front::start(node, Counter::default()));
+//! options.modules.0.insert("counter".to_owned(), Arc::new(factory));
+//!
+//! let mut world = libprocess::sim::World::new(1);
+//! let node = world.node("10.0.0.1:5051".parse().unwrap(), libprocess::NodeConfig::default());
+//! let started = isolators::start(&node, &options).unwrap();
+//! let names: Vec<_> = started.iter().map(|isolator| isolator.name()).collect();
+//! assert!(names.contains(&"posix/cpu"));
+//! assert_eq!(names.last(), Some(&"counter"));
 //! ```
 
+pub mod cgroups;
+pub mod disk_du;
+pub mod environment_secret;
+pub mod filesystem;
+pub mod flags;
 pub mod front;
+pub mod launch;
+pub mod limitation;
+pub mod limits;
+pub mod linux;
+pub mod namespaces;
+pub mod network;
+pub mod options;
 pub mod posix_cpu;
 pub mod posix_mem;
+pub mod posix_rlimits;
+pub mod preparer;
+pub mod secret;
 pub mod select;
+pub mod setup;
+pub mod start;
 pub mod tree;
+pub mod volume;
 
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
-use libprocess::Node;
+use prost::Message;
 use protos::ids::ContainerId;
-use protos::mesos::ResourceStatistics;
-use protos::resources::Resources;
+use protos::mesos::{ContainerStatus, ResourceStatistics};
 
-use front::IsolatorProcess;
-use posix_cpu::PosixCpu;
-use posix_mem::PosixMem;
+pub use flags::Flags;
+pub use launch::{LaunchInfo, Limitation};
+pub use options::Options;
+pub use setup::{Allocation, ContainerSetup, Limits, Recovered};
+pub use start::start;
 
 /// An isolator failed on a container.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -57,31 +138,42 @@ pub struct IsolatorError {
 pub type IsolatorFuture<T> = BoxFuture<'static, Result<T, IsolatorError>>;
 
 /// The contract between a containerizer and one isolator. For each container the calls come in the
-/// order prepare, isolate, any number of update and usage, cleanup.
+/// order prepare, isolate, watch, any number of update and usage, cleanup.
 pub trait Isolator: Send + Sync {
     /// The name in the flag `isolation`.
     fn name(&self) -> &'static str;
-    /// A container is going to be started with these resources.
-    fn prepare(&self, container: &ContainerId, resources: Resources) -> IsolatorFuture<()>;
-    /// Its first process is there.
+    /// Takes over containers that an earlier slave started; comes once, before anything else, also
+    /// when there are none. What is left of other containers is destroyed. Answers for which
+    /// containers this failed.
+    fn recover(&self, containers: Vec<Recovered>) -> BoxFuture<'static, Vec<IsolatorError>>;
+    /// A container is going to be started. Answers what is to be done inside of it.
+    fn prepare(
+        &self,
+        container: &ContainerId,
+        setup: Arc<ContainerSetup>,
+    ) -> IsolatorFuture<LaunchInfo>;
+    /// Its first process is there, and held back before it runs anything.
     fn isolate(&self, container: &ContainerId, pid: u32) -> IsolatorFuture<()>;
-    /// It has other resources from now on.
-    fn update(&self, container: &ContainerId, resources: Resources) -> IsolatorFuture<()>;
-    /// What it uses; only the fields that this isolator knows.
+    /// Ready with why the container must be destroyed, when it exceeds a limit; with None when that
+    /// will not happen (any more).
+    fn watch(&self, container: &ContainerId) -> BoxFuture<'static, Option<Limitation>>;
+    /// It may use something else from now on.
+    fn update(&self, container: &ContainerId, allocation: Allocation) -> IsolatorFuture<()>;
+    /// What it uses; only the fields that this isolator knows. See [`merge_statistics`].
     fn usage(&self, container: &ContainerId) -> IsolatorFuture<ResourceStatistics>;
-    /// It is gone; a container that is not known is no error.
+    /// Its addresses and cgroups; only the fields that this isolator knows. See [`merge_status`].
+    fn status(&self, container: &ContainerId) -> IsolatorFuture<ContainerStatus>;
+    /// It is gone; a container that is not known is no error. Comes in reverse order of isolators.
     fn cleanup(&self, container: &ContainerId) -> IsolatorFuture<()>;
 }
 
-/// Starts the isolators of the flag `isolation` on a node.
-///
-/// # Errors
-/// As [`select::select`].
-pub fn start(node: &Node, isolation: &str) -> Result<Vec<Arc<dyn Isolator>>, select::SelectError> {
-    let names = select::select(isolation)?;
-    let isolators = names.into_iter().map(|name| match name {
-        PosixCpu::NAME => front::start(node, PosixCpu::default()),
-        _ => front::start(node, PosixMem::default()),
-    });
-    Ok(isolators.collect())
+/// Adds the fields that one isolator measured.
+pub fn merge_statistics(into: &mut ResourceStatistics, part: &ResourceStatistics) {
+    // Merging is what decoding over a message does; what was encoded here cannot fail to decode.
+    let _ = into.merge(part.encode_to_vec().as_slice());
+}
+
+/// Adds the fields that one isolator knows.
+pub fn merge_status(into: &mut ContainerStatus, part: &ContainerStatus) {
+    let _ = into.merge(part.encode_to_vec().as_slice());
 }

@@ -1,17 +1,28 @@
 //! `posix/cpu`: observes the CPU time of a container's processes.
 
+use std::sync::Arc;
+
 use libprocess::{Ctx, Process, Routes};
 use protos::ids::ContainerId;
 use protos::mesos::ResourceStatistics;
-use protos::resources::Resources;
 
-use crate::front::{Containers, IsolatorProcess};
-use crate::tree;
+use crate::front::{Containers, IsolatorProcess, Later, now};
+use crate::launch::LaunchInfo;
+use crate::setup::{ContainerSetup, Recovered};
+use crate::tree::Shared;
 
 /// The isolator's actor.
 #[derive(Default)]
 pub struct PosixCpu {
+    processes: Shared,
     containers: Containers,
+}
+
+impl PosixCpu {
+    /// Measures by a table of processes that others may share.
+    pub fn new(processes: Shared) -> Self {
+        Self { processes, containers: Containers::default() }
+    }
 }
 
 impl Process for PosixCpu {
@@ -21,13 +32,23 @@ impl Process for PosixCpu {
 impl IsolatorProcess for PosixCpu {
     const NAME: &'static str = "posix/cpu";
 
-    fn prepare(&mut self, container: &ContainerId, _: Resources) -> Result<(), String> {
-        self.containers.prepare(container)
+    fn recover(&mut self, container: &Recovered, _: &mut Ctx<Self>) -> Result<(), String> {
+        self.containers.isolate(&container.id, container.pid);
+        Ok(())
     }
 
-    fn isolate(&mut self, container: &ContainerId, pid: u32) -> Result<(), String> {
+    fn prepare(
+        &mut self,
+        container: &ContainerId,
+        _: &Arc<ContainerSetup>,
+        _: &mut Ctx<Self>,
+    ) -> Later<LaunchInfo> {
+        now(self.containers.prepare(container).map(|()| LaunchInfo::default()))
+    }
+
+    fn isolate(&mut self, container: &ContainerId, pid: u32, _: &mut Ctx<Self>) -> Later<()> {
         self.containers.isolate(container, pid);
-        Ok(())
+        now(Ok(()))
     }
 
     fn usage(
@@ -37,7 +58,8 @@ impl IsolatorProcess for PosixCpu {
     ) -> Result<ResourceStatistics, String> {
         let pid = self.containers.pid(container)?;
         let ticks = procfs::ticks_per_second() as f64;
-        let members = tree::members(pid);
+        let table = self.processes.table(cx.now());
+        let members = table.members(pid);
         // Time of children that ended and were waited for counts as well.
         let user: i64 = members.iter().map(|stat| stat.utime as i64 + stat.cutime.max(0)).sum();
         let system: i64 = members.iter().map(|stat| stat.stime as i64 + stat.cstime.max(0)).sum();
@@ -49,7 +71,8 @@ impl IsolatorProcess for PosixCpu {
         })
     }
 
-    fn cleanup(&mut self, container: &ContainerId) {
+    fn cleanup(&mut self, container: &ContainerId, _: &mut Ctx<Self>) -> Later<()> {
         self.containers.cleanup(container);
+        now(Ok(()))
     }
 }

@@ -1,17 +1,28 @@
 //! `posix/mem`: observes the resident memory of a container's processes.
 
+use std::sync::Arc;
+
 use libprocess::{Ctx, Process, Routes};
 use protos::ids::ContainerId;
 use protos::mesos::ResourceStatistics;
-use protos::resources::Resources;
 
-use crate::front::{Containers, IsolatorProcess};
-use crate::tree;
+use crate::front::{Containers, IsolatorProcess, Later, now};
+use crate::launch::LaunchInfo;
+use crate::setup::{ContainerSetup, Recovered};
+use crate::tree::Shared;
 
 /// The isolator's actor.
 #[derive(Default)]
 pub struct PosixMem {
+    processes: Shared,
     containers: Containers,
+}
+
+impl PosixMem {
+    /// Measures by a table of processes that others may share.
+    pub fn new(processes: Shared) -> Self {
+        Self { processes, containers: Containers::default() }
+    }
 }
 
 impl Process for PosixMem {
@@ -21,13 +32,23 @@ impl Process for PosixMem {
 impl IsolatorProcess for PosixMem {
     const NAME: &'static str = "posix/mem";
 
-    fn prepare(&mut self, container: &ContainerId, _: Resources) -> Result<(), String> {
-        self.containers.prepare(container)
+    fn recover(&mut self, container: &Recovered, _: &mut Ctx<Self>) -> Result<(), String> {
+        self.containers.isolate(&container.id, container.pid);
+        Ok(())
     }
 
-    fn isolate(&mut self, container: &ContainerId, pid: u32) -> Result<(), String> {
+    fn prepare(
+        &mut self,
+        container: &ContainerId,
+        _: &Arc<ContainerSetup>,
+        _: &mut Ctx<Self>,
+    ) -> Later<LaunchInfo> {
+        now(self.containers.prepare(container).map(|()| LaunchInfo::default()))
+    }
+
+    fn isolate(&mut self, container: &ContainerId, pid: u32, _: &mut Ctx<Self>) -> Later<()> {
         self.containers.isolate(container, pid);
-        Ok(())
+        now(Ok(()))
     }
 
     fn usage(
@@ -36,7 +57,8 @@ impl IsolatorProcess for PosixMem {
         cx: &mut Ctx<Self>,
     ) -> Result<ResourceStatistics, String> {
         let pid = self.containers.pid(container)?;
-        let pages: u64 = tree::members(pid).iter().map(|stat| stat.rss).sum();
+        let table = self.processes.table(cx.now());
+        let pages: u64 = table.members(pid).iter().map(|stat| stat.rss).sum();
         let bytes = pages * procfs::page_size();
         Ok(ResourceStatistics {
             timestamp: cx.now().as_secs_f64(),
@@ -45,7 +67,8 @@ impl IsolatorProcess for PosixMem {
         })
     }
 
-    fn cleanup(&mut self, container: &ContainerId) {
+    fn cleanup(&mut self, container: &ContainerId, _: &mut Ctx<Self>) -> Later<()> {
         self.containers.cleanup(container);
+        now(Ok(()))
     }
 }

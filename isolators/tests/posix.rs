@@ -2,24 +2,40 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests")]
 
+use std::sync::Arc;
+
+use isolators::{ContainerSetup, Options};
 use libprocess::real::{Config, run, start};
 use protos::ids::ContainerId;
-use protos::resources::Resources;
+
+/// A child that does not outlive its test.
+struct Killed(std::process::Child);
+
+impl Drop for Killed {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
 
 #[test]
 fn posix_isolators_measure_a_busy_child() {
     run(async {
         let ip = std::net::Ipv4Addr::LOCALHOST;
         let node = start(Config { ip, ..Config::default() }).await.unwrap();
-        let isolators = isolators::start(&node, "process").unwrap();
-        let mut child =
-            std::process::Command::new("sh").args(["-c", "while :; do :; done"]).spawn().unwrap();
+        let started = isolators::start(&node, &Options::new("process")).unwrap();
+        let isolators: Vec<_> =
+            started.into_iter().filter(|isolator| isolator.name().starts_with("posix/")).collect();
+        let mut child = Killed(
+            std::process::Command::new("sh").args(["-c", "while :; do :; done"]).spawn().unwrap(),
+        );
         let id = ContainerId::new("c");
         for isolator in &isolators {
-            isolator.prepare(&id, Resources::new()).await.unwrap();
-            assert!(isolator.prepare(&id, Resources::new()).await.is_err());
+            let setup = Arc::new(ContainerSetup::default());
+            isolator.prepare(&id, setup.clone()).await.unwrap();
+            assert!(isolator.prepare(&id, setup).await.is_err());
             assert!(isolator.usage(&id).await.is_err());
-            isolator.isolate(&id, child.id()).await.unwrap();
+            isolator.isolate(&id, child.0.id()).await.unwrap();
         }
         let busy = async {
             loop {
@@ -36,7 +52,6 @@ fn posix_isolators_measure_a_busy_child() {
             isolator.cleanup(&id).await.unwrap();
             assert!(isolator.usage(&id).await.is_err());
         }
-        child.kill().unwrap();
-        child.wait().unwrap();
+        child.0.kill().unwrap();
     });
 }

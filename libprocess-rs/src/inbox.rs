@@ -72,7 +72,7 @@ pub(crate) struct Inbox<P: Process> {
     host: OnceLock<(Arc<dyn Wake>, u64)>,
 }
 
-/// A queue that once was longer than this gives its memory back when it is empty.
+/// A queue with room for more than this gives it back when it needs much less.
 const KEPT_EVENTS: usize = 1024;
 
 impl<P: Process> Inbox<P> {
@@ -111,11 +111,12 @@ impl<P: Process> Inbox<P> {
     /// Swaps the queue into `local`, which must be empty. False puts the inbox to sleep: the next
     /// push wakes the host again.
     pub(crate) fn take(&self, local: &mut VecDeque<Event<P>>) -> bool {
-        if local.capacity() > KEPT_EVENTS {
-            *local = VecDeque::new();
-        }
         let mut state = self.lock();
         std::mem::swap(&mut state.queue, local);
+        let kept = state.queue.capacity();
+        if kept > KEPT_EVENTS && local.len() < kept / 8 {
+            state.queue = VecDeque::new();
+        }
         state.awake = !local.is_empty();
         state.awake
     }

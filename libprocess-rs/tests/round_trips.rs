@@ -123,3 +123,26 @@ proptest! {
         prop_assert_eq!(read(stream.as_bytes(), &cuts, 20), whole);
     }
 }
+
+proptest::proptest! {
+    #[test]
+    fn requests_come_out_the_same_however_their_bytes_are_cut(
+        parts in proptest::collection::vec(0..8_usize, 1..12),
+        size in 1..40_usize,
+    ) {
+        const PARTS: [&str; 8] = [
+            "POST /a/x.Y HTTP/1.1\r\nLibprocess-From: b@1.2.3.4:5\r\n\r\n",
+            "POST /a/x.Y HTTP/1.1\r\nLibprocess-From: b@1.2.3.4:5\r\nTransfer-Encoding: chunked\r\n\r\n",
+            "3\r\nabc\r\n0\r\n\r\n",
+            "GET /x?y=z HTTP/1.1\r\nHost: h\r\n\r\n",
+            "POST /p HTTP/1.1\r\nContent-Length: 5\r\n\r\nhello",
+            "POST /%zz/n HTTP/1.1\r\nLibprocess-From: b\r\n\r\n",
+            "\r\n",
+            "junk",
+        ];
+        let bytes: String = parts.iter().map(|part| PARTS[*part]).collect();
+        let whole = libprocess::real::fuzzing::requests(bytes.as_bytes(), usize::MAX);
+        let pieces = libprocess::real::fuzzing::requests(bytes.as_bytes(), size);
+        proptest::prop_assert_eq!(whole, pieces);
+    }
+}

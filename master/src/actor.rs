@@ -36,6 +36,7 @@ pub fn start(node: &Node, config: Config) -> Result<Handle<Master>, SpawnError> 
     let allocation = allocator::actor::Config {
         allocation_interval: config.allocation_interval,
         weights: config.weights.clone(),
+        ..Default::default()
     };
     let callback = Arc::new(move |framework: FrameworkId, allocation: Allocation| {
         if let Some(master) = offers.get() {

@@ -32,6 +32,22 @@ pub fn validate(id: &str) -> Result<(), IdError> {
     Err(IdError { id: id.to_owned(), problem })
 }
 
+/// The rules for container ids: 1 to 242 bytes, besides those of other ids neither dot nor blank, as
+/// nested ones are joined by dots.
+///
+/// # Errors
+/// [`IdError`] with the first rule broken.
+pub fn validate_container(id: &str) -> Result<(), IdError> {
+    validate(id)?;
+    let problem = match id {
+        _ if id.len() > 242 => "is longer than 242 bytes",
+        _ if id.contains('.') => "has a dot",
+        _ if id.contains(char::is_whitespace) => "has a blank",
+        _ => return Ok(()),
+    };
+    Err(IdError { id: id.to_owned(), problem })
+}
+
 macro_rules! id {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
@@ -117,6 +133,15 @@ id!(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn container_ids_have_stricter_rules() {
+        assert_eq!(validate_container("b2f1-4"), Ok(()));
+        let long = "x".repeat(243);
+        for bad in ["", "a.b", "a b", "a/b", &long] {
+            assert!(validate_container(bad).is_err(), "{bad}");
+        }
+    }
 
     #[test]
     fn id_rules_are_told_apart() {

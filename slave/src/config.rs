@@ -8,6 +8,9 @@ use std::time::Duration;
 use protos::mesos;
 use protos::resources::Resources;
 
+use crate::gc::Limits;
+use crate::recovery::ReconfigurationPolicy;
+
 /// Called once when the slave must end: the exit code and why.
 pub type ExitCallback = Arc<dyn Fn(i32, String) + Send + Sync>;
 
@@ -18,6 +21,17 @@ pub struct Helpers {
     pub executor: Vec<String>,
     /// `mesos-fetcher`.
     pub fetcher: Vec<String>,
+    /// `mesos-containerizer`.
+    pub containerizer: Vec<String>,
+}
+
+/// What happens to executors of an earlier run of the slave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Recover {
+    /// They are asked to come back.
+    Reconnect,
+    /// They are shut down, and the slave ends.
+    Cleanup,
 }
 
 /// Everything a slave must be told.
@@ -41,12 +55,29 @@ pub struct Config {
     pub executor_shutdown_grace: Duration,
     /// Executors of checkpointing frameworks wait so long for the slave (flag `recovery_timeout`).
     pub recovery_timeout: Duration,
+    /// What happens to executors of an earlier run (flag `recover`).
+    pub recover: Recover,
+    /// End when a checkpoint cannot be read, rather than go on without it (flag `strict`).
+    pub strict: bool,
+    /// What may differ from the earlier run (flag `reconfiguration_policy`).
+    pub reconfiguration_policy: ReconfigurationPolicy,
+    /// Executors of an earlier run must come back within (flag `executor_reregistration_timeout`).
+    pub executor_reregistration_timeout: Duration,
+    /// How often they are asked meanwhile; once when absent (flag
+    /// `executor_reregistration_retry_interval`).
+    pub executor_reregistration_retry: Option<Duration>,
     /// Run executors as their user rather than as the slave's (flag `switch_user`).
     pub switch_user: bool,
     /// Executors' environment (flag `executor_environment_variables`); the path only when absent.
     pub executor_environment: Option<BTreeMap<String, String>>,
     /// Finished executors kept for each framework.
     pub max_completed_executors: usize,
+    /// Age at which what is over is removed (flag `gc_delay`).
+    pub gc_delay: Duration,
+    /// Share of the disk that is to stay free, from 0 to 1 (flag `gc_disk_headroom`).
+    pub gc_disk_headroom: f64,
+    /// Between two looks at the disk (flag `disk_watch_interval`).
+    pub disk_watch_interval: Duration,
     /// The programs that the slave starts.
     pub helpers: Helpers,
     /// Effective flags, as `/flags` shows them.
@@ -77,15 +108,35 @@ impl Default for Config {
             executor_registration_timeout: Duration::from_secs(60),
             executor_shutdown_grace: Duration::from_secs(5),
             recovery_timeout: Duration::from_secs(900),
+            recover: Recover::Reconnect,
+            strict: true,
+            reconfiguration_policy: ReconfigurationPolicy::Equal,
+            executor_reregistration_timeout: Duration::from_secs(2),
+            executor_reregistration_retry: None,
             switch_user: true,
             executor_environment: None,
             max_completed_executors: 150,
+            gc_delay: Duration::from_secs(7 * 24 * 3600),
+            gc_disk_headroom: 0.1,
+            disk_watch_interval: Duration::from_secs(60),
             helpers: Helpers {
                 executor: vec!["mesos-executor".to_owned()],
                 fetcher: vec!["mesos-fetcher".to_owned()],
+                containerizer: vec!["mesos-containerizer".to_owned()],
             },
             flags: BTreeMap::new(),
             on_exit: Arc::new(|_, _| {}),
+        }
+    }
+}
+
+impl Config {
+    pub(crate) fn gc_limits(&self) -> Limits {
+        Limits {
+            work_dir: self.work_dir.clone(),
+            delay: self.gc_delay,
+            headroom: self.gc_disk_headroom,
+            watch: self.disk_watch_interval,
         }
     }
 }

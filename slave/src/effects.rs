@@ -56,6 +56,10 @@ pub enum Effect {
     Remind(Duration, Reminder),
     /// Drops all streams of a framework.
     ForgetUpdates(FrameworkId),
+    /// Has directories removed once they are old.
+    Collect(Vec<PathBuf>),
+    /// Keeps directories that are used again.
+    Keep(Vec<PathBuf>),
     /// A line for the log: something happened that operators want to follow.
     Note(String),
     /// A line for the log: something was refused.

@@ -46,7 +46,8 @@ pub(crate) fn of(
     if framework.checkpoints() {
         let timeout = duration::print(config.recovery_timeout);
         env.insert("MESOS_RECOVERY_TIMEOUT".to_owned(), timeout);
-        env.insert("MESOS_SUBSCRIPTION_BACKOFF_MAX".to_owned(), "2secs".to_owned());
+        let backoff = duration::print(config.executor_reregistration_timeout);
+        env.insert("MESOS_SUBSCRIPTION_BACKOFF_MAX".to_owned(), backoff);
     }
     let command = executor.info.command.as_ref();
     let variables = command.and_then(|command| command.environment.as_ref());

@@ -11,10 +11,11 @@
 //! - [`start`], [`Slave`]: the actor, its route table, the shell that carries effects out
 //! - `state`: frameworks and executors; `calls`: what is asked of the slave, one thing a file
 //! - `registration`: how it finds and keeps its master
+//! - `recovery`: what an earlier run left on disk, and what is made of it
 //! - [`status_updates`]: streams of updates, each on disk before it is sent
 //! - [`containerizer`], [`fetcher`], [`executor`]: containers, what goes into them, what runs commands
 //! - [`checkpoint`], [`paths`]: what is on disk, and where
-//! - [`detection`]: what the host has
+//! - [`detection`]: what the host has; [`gc`]: what is over and old goes
 //! - [`flags`], [`Config`]: how a slave is told what to do
 //!
 //! # Example
@@ -35,15 +36,18 @@ mod environment;
 pub mod executor;
 pub mod fetcher;
 pub mod flags;
+pub mod gc;
 mod http;
 mod metrics;
 pub mod paths;
 mod recovery;
 mod registration;
 mod run;
+mod sizes;
 mod state;
 pub mod status_updates;
 
 pub use actor::{Slave, start};
-pub use config::{Config, ExitCallback, Helpers, VERSION};
+pub use config::{Config, ExitCallback, Helpers, Recover, VERSION};
+pub use recovery::ReconfigurationPolicy;
 pub use run::{node_config, run, start_with};

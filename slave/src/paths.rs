@@ -22,7 +22,34 @@ pub fn runs(
     framework: &FrameworkId,
     executor: &ExecutorId,
 ) -> PathBuf {
-    executor_dir(&work_dir.join("slaves").join(slave.as_str()), framework, executor).join("runs")
+    executor_dir(&slaves(work_dir).join(slave.as_str()), framework, executor).join("runs")
+}
+
+/// Where slaves' sandboxes lie.
+pub fn slaves(work_dir: &Path) -> PathBuf {
+    work_dir.join("slaves")
+}
+
+/// Everything of a framework: its sandboxes and its checkpoints.
+pub fn all_of_framework(work_dir: &Path, slave: &SlaveId, framework: &FrameworkId) -> [PathBuf; 2] {
+    [slaves(work_dir), meta_slaves(work_dir)]
+        .map(|slaves| slaves.join(slave.as_str()).join("frameworks").join(framework.as_str()))
+}
+
+/// Everything of an executor: its sandboxes and its checkpoints.
+pub fn all_of_executor(
+    work_dir: &Path,
+    slave: &SlaveId,
+    framework: &FrameworkId,
+    executor: &ExecutorId,
+) -> [PathBuf; 2] {
+    [slaves(work_dir), meta_slaves(work_dir)]
+        .map(|slaves| executor_dir(&slaves.join(slave.as_str()), framework, executor))
+}
+
+/// The boot of the host that the slave last ran in.
+pub fn boot_id(work_dir: &Path) -> PathBuf {
+    work_dir.join("meta/boot_id")
 }
 
 /// Where slaves' checkpoints lie.

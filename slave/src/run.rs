@@ -61,7 +61,7 @@ pub fn run(program: &str, args: impl IntoIterator<Item = String>) -> ExitCode {
 async fn until_over(
     program: &str,
     slave: &Handle<Slave>,
-    mut ended: oneshot::Receiver<String>,
+    mut ended: oneshot::Receiver<(i32, String)>,
     log: &slog::Logger,
 ) -> ExitCode {
     loop {
@@ -74,7 +74,13 @@ async fn until_over(
                 slog::info!(log, "slave stops"; "signal" => signal);
                 return ExitCode::SUCCESS;
             }
-            reason = &mut ended => return fail(program, &reason.unwrap_or_default()),
+            end = &mut ended => return match end.unwrap_or_default() {
+                (0, reason) => {
+                    slog::info!(log, "slave ends"; "reason" => reason);
+                    ExitCode::SUCCESS
+                }
+                (_, reason) => fail(program, &reason),
+            },
         }
     }
 }
@@ -90,14 +96,14 @@ async fn retire_signal() {
 }
 
 /// Lets the slave's own end be waited for.
-fn with_exit(config: Config) -> (Config, oneshot::Receiver<String>) {
+fn with_exit(config: Config) -> (Config, oneshot::Receiver<(i32, String)>) {
     let (sender, ended) = oneshot::channel();
     let sender = Mutex::new(Some(sender));
-    let on_exit = Arc::new(move |_, reason| {
+    let on_exit = Arc::new(move |code, reason| {
         let sender = sender.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(sender) = sender {
             // Who waited may have stopped by itself.
-            let _ = sender.send(reason);
+            let _ = sender.send((code, reason));
         }
     });
     (Config { on_exit, ..config }, ended)
@@ -128,11 +134,7 @@ async fn start_node(
         ..real::Config::default()
     };
     let node = real::start(node.from_env(real::environment_but_bind)?).await?;
-    let options = ContainerizerOptions {
-        isolation: flags.isolation.clone(),
-        fetcher: config.helpers.fetcher.clone(),
-        frameworks_home: flags.frameworks_home.clone(),
-    };
+    let options = flags.containerizer(&config);
     start_with(&node, config, options, detector)
 }
 

@@ -16,8 +16,10 @@ use libprocess::real::{Config, run, start};
 use protos::ids::ContainerId;
 use protos::mesos::{self, command_info::Uri};
 use slave::containerizer::{
-    self, ContainerConfig, ContainerError, Containerizer, ContainerizerOptions,
+    self, ContainerConfig, ContainerError, Containerizer, ContainerizerOptions, LauncherKind,
+    RecoveredContainer,
 };
+use slave::fetcher::FetcherOptions;
 
 /// How long anything may take.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -33,13 +35,17 @@ fn with_host<F: Future<Output = ()>>(test: impl FnOnce(Host) -> F) {
     run(async {
         let config = Config { ip: Ipv4Addr::LOCALHOST, ..Config::default() };
         let node = start(config).await.unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        let cache_dir = directory.path().join("cache");
         let options = ContainerizerOptions {
+            fetching: FetcherOptions { cache_dir, ..FetcherOptions::default() },
             isolation: "process".to_owned(),
             fetcher: vec![env!("CARGO_BIN_EXE_mesos-fetcher").to_owned()],
-            frameworks_home: None,
+            launcher: LauncherKind::Posix,
+            helper: vec![env!("CARGO_BIN_EXE_mesos-containerizer").to_owned()],
+            ..ContainerizerOptions::default()
         };
         let containerizer = containerizer::start(&node, options).unwrap();
-        let directory = tempfile::tempdir().unwrap();
         let host = Host { node, containerizer, directory };
         tokio::time::timeout(LIMIT, test(host)).await.expect("the test within its limit");
     });
@@ -246,13 +252,53 @@ fn container_of_an_earlier_slave_is_measured_and_destroyed() {
         // Holds no pipe of the test's open, should the test fail.
         let mut command = std::process::Command::new("sleep");
         command.arg("1000").stdout(Stdio::null()).stderr(Stdio::null());
+        let directory = host.sandbox("c");
+        command.env("MESOS_DIRECTORY", &directory);
         let mut child = command.spawn().unwrap();
         let id = ContainerId::new("c");
-        host.containerizer.recover(vec![(id.clone(), child.id())]).await.unwrap();
+        let recovered = RecoveredContainer { id: id.clone(), pid: child.id(), directory };
+        host.containerizer.recover(vec![recovered]).await.unwrap();
         assert!(host.containerizer.usage(&id).await.unwrap().mem_rss_bytes() > 0);
         let over = host.containerizer.wait(&id);
         host.containerizer.destroy(&id).await.unwrap();
         assert_eq!(over.await.unwrap().status, None);
         child.wait().unwrap();
+    });
+}
+
+#[test]
+fn uri_that_several_containers_want_at_once_is_downloaded_once() {
+    with_host(|host| async move {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let address = listener.local_addr().unwrap();
+        let served = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+        let count = served.clone();
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                use std::io::{Read, Write};
+                let mut stream = stream.unwrap();
+                let _ = stream.read(&mut [0; 1024]).unwrap();
+                count.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+                let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello";
+                stream.write_all(answer).unwrap();
+            }
+        });
+        let ids: Vec<_> = ["a", "b", "c"].into_iter().map(ContainerId::new).collect();
+        let launches = ids.iter().map(|id| {
+            let mut config = host.config(id.as_str(), "cat f");
+            let cached = Uri { cache: Some(true), ..uri(format!("http://{address}/f")) };
+            config.command.uris = vec![cached];
+            host.containerizer.launch(id, config)
+        });
+        let launches: Vec<_> = launches.collect();
+        for launch in launches {
+            launch.await.unwrap();
+        }
+        for id in &ids {
+            host.containerizer.wait(id).await.unwrap();
+            let stdout = host.directory.path().join(id.as_str()).join("stdout");
+            assert_eq!(read(&stdout), "hello");
+        }
+        assert_eq!(served.load(std::sync::atomic::Ordering::SeqCst), 1);
     });
 }

@@ -2,9 +2,21 @@
 
 use crate::shell::{self, Failure, Outcome};
 
-/// Debian's packages: a foreign scheduler is built with Go; the fetcher's tests pack archives.
-const PACKAGES: [&str; 7] =
-    ["golang-go", "golang-github-mesos-mesos-go-dev", "curl", "zip", "unzip", "bzip2", "xz-utils"];
+/// Debian's packages: a foreign scheduler is built with Go; the fetcher's tests pack archives; groups
+/// are tested over a ZooKeeper server; containers join networks.
+const PACKAGES: [&str; 11] = [
+    "golang-go",
+    "golang-github-mesos-mesos-go-dev",
+    "curl",
+    "zip",
+    "unzip",
+    "bzip2",
+    "xz-utils",
+    "zookeeper",
+    "containernetworking-plugins",
+    "iproute2",
+    "linux-perf",
+];
 
 /// Parts of the toolchain that a minimal installation lacks.
 const COMPONENTS: [(&str, &str); 2] = [("fmt", "rustfmt"), ("clippy", "clippy")];

@@ -100,24 +100,49 @@ impl SimRun {
     }
 }
 
-/// Simulated clusters.
+/// Tests over seeds: package, test.
+const SIMULATED: [(&str, &str); 2] = [("libprocess-rs", "sim_faults"), ("tests", "sim")];
+
+/// Simulated nodes and clusters.
 pub(crate) fn sim(run: &SimRun) -> Outcome {
-    let mut command = shell::cargo(&["test", "-p", "tests", "--test", "sim", "--", "--nocapture"]);
-    for (name, value) in [("SIM_SEEDS", run.seeds), ("SEED", run.seed)] {
-        if let Some(value) = value {
-            command.env(name, value.to_string());
+    for (package, test) in SIMULATED {
+        let mut command =
+            shell::cargo(&["test", "-p", package, "--test", test, "--", "--nocapture"]);
+        for (name, value) in [("SIM_SEEDS", run.seeds), ("SEED", run.seed)] {
+            if let Some(value) = value {
+                command.env(name, value.to_string());
+            }
         }
+        shell::run(&mut command)?;
     }
-    shell::run(&mut command)
+    Ok(())
+}
+
+fn bench_dir(package: &str) -> std::path::PathBuf {
+    let benches = shell::root().join("benches");
+    if package == "benches" { benches.join("benches") } else { benches.join("runtime/benches") }
 }
 
 /// Performance claims: all, or those named.
 pub(crate) fn bench(names: &[&str]) -> Outcome {
-    let mut command = shell::cargo(&["bench", "-p", "benches"]);
-    for name in names {
-        command.args(["--bench", name]);
+    for package in ["runtime-benches", "benches"] {
+        let mut command = shell::cargo(&["bench", "-p", package]);
+        let own = std::fs::read_dir(bench_dir(package))
+            .map_err(|error| Failure(format!("cannot list the benches of {package}: {error}")))?
+            .filter_map(|entry| {
+                Some(entry.ok()?.path().file_stem()?.to_string_lossy().into_owned())
+            });
+        let own: Vec<_> =
+            own.filter(|own| names.is_empty() || names.contains(&own.as_str())).collect();
+        if own.is_empty() {
+            continue;
+        }
+        for name in &own {
+            command.args(["--bench", name]);
+        }
+        shell::run(&mut command)?;
     }
-    shell::run(&mut command)
+    Ok(())
 }
 
 /// Packs the binaries that operators install.

@@ -1,5 +1,13 @@
+mod fairness;
+mod lives;
+mod maintenance;
+mod quota;
+mod reasons;
+mod roles;
+mod visibility;
+
 use super::*;
-use proptest::prelude::*;
+use crate::{Question, Reason, SlaveSpec};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -21,7 +29,54 @@ struct World {
 
 impl World {
     fn new() -> Self {
-        Self { hierarchy: Hierarchy::new(SECOND, BTreeMap::new()) }
+        Self::with(Config::default())
+    }
+
+    fn with(config: Config) -> Self {
+        Self { hierarchy: Hierarchy::new(config) }
+    }
+
+    fn framework_of(mut self, id: &str, spec: FrameworkSpec) -> Self {
+        self.hierarchy.add_framework(id.into(), spec, true, BTreeMap::new());
+        self
+    }
+
+    fn slave_of(mut self, id: &str, spec: SlaveSpec, total: &str) -> Self {
+        self.hierarchy.add_slave(id.into(), spec, r(total), BTreeMap::new());
+        self
+    }
+
+    fn quota(mut self, role: &str, guarantees: &str, limits: &str) -> Self {
+        let of = |text: &str| text.parse::<crate::Minimum>().unwrap().0.pop().unwrap_or_default();
+        let quota = Quota { guarantees: of(guarantees), limits: of(limits) };
+        self.hierarchy.update_quota(role, &quota);
+        self
+    }
+
+    /// Gives all that was offered to a framework on a slave back, without a filter.
+    fn give_back(&mut self, framework: &str, slave: &str, role: &str, what: &str) {
+        let back = r(what).allocated_to(role);
+        let (framework, slave) = (framework.into(), slave.into());
+        self.hierarchy.recover_resources(&framework, &slave, &back, None, Time::EPOCH);
+    }
+
+    fn refuse(&mut self, framework: &str, slave: &str, role: &str, what: &str) {
+        let back = r(what).allocated_to(role);
+        let (framework, slave) = (framework.into(), slave.into());
+        let long = Some(100 * SECOND);
+        self.hierarchy.recover_resources(&framework, &slave, &back, long, Time::EPOCH);
+    }
+
+    /// Why the framework is not offered the slave, in all its roles.
+    fn why(&mut self, framework: &str, slave: &str) -> Vec<&'static str> {
+        let question = Question {
+            framework: Some(framework.into()),
+            slave: Some(slave.into()),
+            ..Question::default()
+        };
+        let answer = self.hierarchy.explain(&question, Time::EPOCH);
+        let reasons = answer.standings.iter().flat_map(|standing| &standing.slaves);
+        answer.problem.iter().chain(reasons.map(|(_, reason)| reason)).map(Reason::name).collect()
     }
 
     fn framework(mut self, id: &str, role: &str) -> Self {
@@ -71,7 +126,7 @@ fn hierarchy_refused_slave_comes_back_after_the_filter_ran_out() {
     let mut world = World::new().framework("f1", "*").slave("s1", "cpus:4;mem:512");
     world.run(at(0));
     let all = r("cpus:4;mem:512").allocated_to("*");
-    world.hierarchy.recover(&"f1".into(), &"s1".into(), &all, Some(5 * SECOND), at(0));
+    world.hierarchy.recover_resources(&"f1".into(), &"s1".into(), &all, Some(5 * SECOND), at(0));
     assert_eq!(world.run(at(4)), []);
     assert_eq!(world.run(at(5)), [offer("f1", "s1", 4.0)]);
 }
@@ -82,10 +137,10 @@ fn hierarchy_filter_outlives_one_interval_and_does_not_hide_more() {
     world.run(at(0));
     let part = r("cpus:1").allocated_to("*");
     let short = Some(Duration::from_millis(1));
-    world.hierarchy.recover(&"f1".into(), &"s1".into(), &part, short, Time::EPOCH);
+    world.hierarchy.recover_resources(&"f1".into(), &"s1".into(), &part, short, Time::EPOCH);
     assert_eq!(world.run(Time::EPOCH + Duration::from_millis(500)), []);
     let more = r("cpus:1").allocated_to("*");
-    world.hierarchy.recover(&"f1".into(), &"s1".into(), &more, None, at(0));
+    world.hierarchy.recover_resources(&"f1".into(), &"s1".into(), &more, None, at(0));
     assert_eq!(world.run(Time::EPOCH + Duration::from_millis(600)), [offer("f1", "s1", 2.0)]);
 }
 
@@ -97,7 +152,7 @@ fn hierarchy_revive_forgets_filters_and_suppression() {
     world.hierarchy.revive(&"f1".into(), &BTreeSet::new());
     assert_eq!(world.run(at(0)).len(), 1);
     let all = r("cpus:4;mem:512").allocated_to("*");
-    world.hierarchy.recover(&"f1".into(), &"s1".into(), &all, Some(100 * SECOND), at(0));
+    world.hierarchy.recover_resources(&"f1".into(), &"s1".into(), &all, Some(100 * SECOND), at(0));
     assert_eq!(world.run(at(1)), []);
     world.hierarchy.revive(&"f1".into(), &BTreeSet::from(["*".to_owned()]));
     assert_eq!(world.run(at(1)).len(), 1);
@@ -156,89 +211,4 @@ fn hierarchy_bad_weight_does_not_replace_a_good_one_when_the_role_comes_back() {
     }
     let offers = world.run(at(0));
     assert_eq!(offers.iter().filter(|(framework, _, _)| framework == "f1").count(), 3);
-}
-
-#[derive(Debug, Clone)]
-enum Step {
-    AddFramework(u8, u8),
-    RemoveFramework(u8),
-    AddSlave(u8, u8),
-    RemoveSlave(u8),
-    Run,
-    Decline(u8),
-    Suppress(u8),
-    Revive(u8),
-}
-
-fn any_step() -> impl Strategy<Value = Step> {
-    prop_oneof![
-        (0..4_u8, 0..3_u8).prop_map(|(f, role)| Step::AddFramework(f, role)),
-        (0..4_u8).prop_map(Step::RemoveFramework),
-        (0..4_u8, 1..9_u8).prop_map(|(s, cpus)| Step::AddSlave(s, cpus)),
-        (0..4_u8).prop_map(Step::RemoveSlave),
-        Just(Step::Run),
-        (0..16_u8).prop_map(Step::Decline),
-        (0..4_u8).prop_map(Step::Suppress),
-        (0..4_u8).prop_map(Step::Revive),
-    ]
-}
-
-proptest! {
-    /// Whatever happens: total = held + available on every slave, and a run leaves nothing behind
-    /// that an unfiltered framework could have.
-    #[test]
-    fn hierarchy_resources_are_conserved(steps in prop::collection::vec(any_step(), 0..60)) {
-        let mut hierarchy = Hierarchy::new(SECOND, BTreeMap::new());
-        let mut given: Vec<(FrameworkId, SlaveId, Resources)> = Vec::new();
-        for (number, step) in steps.into_iter().enumerate() {
-            let now = at(number as u64);
-            let framework = |f: u8| FrameworkId::new(format!("f{f}"));
-            let slave = |s: u8| SlaveId::new(format!("s{s}"));
-            match step {
-                Step::AddFramework(f, role) => {
-                    hierarchy.remove_framework(&framework(f));
-                    given.retain(|(id, _, _)| *id != framework(f));
-                    hierarchy.add_framework(framework(f), spec(&format!("r{role}")), true, BTreeMap::new());
-                }
-                Step::RemoveFramework(f) => {
-                    hierarchy.remove_framework(&framework(f));
-                    given.retain(|(id, _, _)| *id != framework(f));
-                }
-                Step::AddSlave(s, cpus) => {
-                    given.retain(|(_, id, _)| *id != slave(s));
-                    let total = r(&format!("cpus:{cpus};mem:100;cpus(r1):1"));
-                    hierarchy.add_slave(slave(s), SlaveSpec::default(), total, BTreeMap::new());
-                }
-                Step::RemoveSlave(s) => {
-                    given.retain(|(_, id, _)| *id != slave(s));
-                    hierarchy.remove_slave(&slave(s));
-                }
-                Step::Run => {
-                    let all = hierarchy.slave_ids();
-                    for (id, by_role) in hierarchy.allocate(&all, now) {
-                        for (slave, resources) in by_role.into_values().flatten() {
-                            given.push((id.clone(), slave, resources));
-                        }
-                    }
-                }
-                Step::Decline(at) if !given.is_empty() => {
-                    let (id, slave, resources) = given.remove(usize::from(at) % given.len());
-                    hierarchy.recover(&id, &slave, &resources, Some(3 * SECOND), now);
-                }
-                Step::Decline(_) => {}
-                Step::Suppress(f) => hierarchy.suppress(&framework(f), &BTreeSet::new()),
-                Step::Revive(f) => hierarchy.revive(&framework(f), &BTreeSet::new()),
-            }
-            for id in hierarchy.slave_ids() {
-                let (total, held, available) = hierarchy.slave(&id).unwrap();
-                prop_assert_eq!(&held.plus(&available), &total);
-                let known: Resources = given
-                    .iter()
-                    .filter(|(_, slave, _)| *slave == id)
-                    .map(|(_, _, resources)| resources.unallocated())
-                    .sum();
-                prop_assert_eq!(known, held);
-            }
-        }
-    }
 }

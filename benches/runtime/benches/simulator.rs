@@ -65,7 +65,9 @@ fn bounce() -> Outcome<()> {
     let start = Instant::now();
     let before = world.events();
     while start.elapsed() < Duration::from_secs(5) {
-        (0..100_000).for_each(|_| drop(world.step()));
+        for _ in 0..100_000 {
+            world.step();
+        }
     }
     let events = (world.events() - before) as u64;
     report("events", runtime_benches::rate(events, start.elapsed()), "events/s");

@@ -1,4 +1,4 @@
-//! Performance claims of the actor runtime, one file each; `cargo xtask bench runtime` runs them.
+//! Performance claims of the actor runtime, one file each; `cargo xtask bench` runs them, too.
 //!
 //! # Purpose
 //! A claim is a ratio between the runtime and a named peer, or a count of it, measured in the same

@@ -166,6 +166,7 @@ async fn start_slave(
         isolation: flags.isolation.clone(),
         fetcher: config.helpers.fetcher.clone(),
         frameworks_home: flags.frameworks_home.clone(),
+        ..ContainerizerOptions::default()
     };
     let detector = StandaloneDetector::new(Some(Leader::of(master.pid("master"))));
     slave::start_with(&node, config, options, Arc::new(detector))
@@ -178,5 +179,9 @@ fn own_helpers() -> Result<Helpers, ClusterError> {
     let program = std::env::current_exe().map_err(ClusterError::Program)?;
     let program = program.display().to_string();
     let helper = |name: &str| vec![program.clone(), name.to_owned()];
-    Ok(Helpers { executor: helper("mesos-executor"), fetcher: helper("mesos-fetcher") })
+    Ok(Helpers {
+        executor: helper("mesos-executor"),
+        fetcher: helper("mesos-fetcher"),
+        containerizer: helper("mesos-containerizer"),
+    })
 }

@@ -16,8 +16,8 @@ pub struct Limits {
     pub waiting_events: usize,
     /// Bytes that wait for one peer; messages beyond are dropped.
     pub queued_bytes_per_peer: usize,
-    /// Bytes that wait for all peers together; beyond, messages to peers that have more than
-    /// [`Limits::queued_bytes_reserved`] waiting are dropped.
+    /// Bytes that wait for all peers together; beyond, messages are dropped to peers that have more
+    /// than [`Limits::queued_bytes_reserved`] waiting and have taken nothing for a second.
     pub queued_bytes: usize,
     /// Bytes that may wait for any peer, whatever waits for others.
     pub queued_bytes_reserved: usize,

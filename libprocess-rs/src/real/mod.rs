@@ -30,6 +30,42 @@ use futures::channel::oneshot;
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::{Node, NodeConfig};
+/// What fuzz targets feed; no part of the interface.
+#[doc(hidden)]
+pub mod fuzzing {
+    use super::decoder::{Decoder, Incoming};
+    use super::limits::Limits;
+
+    /// Takes bytes apart that come in pieces of `size`: one line for each request, and whether the
+    /// stream broke.
+    pub fn requests(bytes: &[u8], size: usize) -> (Vec<String>, bool) {
+        let limits = Limits { head_bytes: 4096, body_bytes: 4096, ..Limits::default() };
+        let (mut decoder, mut seen) = (Decoder::new(limits), Vec::new());
+        for piece in bytes.chunks(size.max(1)) {
+            decoder.buffer.extend_from_slice(piece);
+            loop {
+                match decoder.next(|_| false) {
+                    Ok(Some(request)) => seen.push(line(&request)),
+                    Ok(None) => break,
+                    Err(_) => return (seen, true),
+                }
+            }
+        }
+        (seen, false)
+    }
+
+    fn line(request: &Incoming) -> String {
+        match request {
+            Incoming::Message { head, body, keep_alive } => {
+                format!("{} {} {} {body:?} {keep_alive}", head.from, head.id, head.name)
+            }
+            Incoming::Plain { request, keep_alive } => format!("{request:?} {keep_alive}"),
+            Incoming::Streaming { request, .. } => format!("streaming {request:?}"),
+            Incoming::Refused { status, reason, .. } => format!("{status} {reason}"),
+        }
+    }
+}
+
 pub use limits::Limits;
 pub use tls::{TlsError, TlsSettings};
 

@@ -13,6 +13,7 @@ use indexmap::IndexMap;
 use rustc_hash::FxBuildHasher;
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 use super::framer::Framer;
 use super::io::Io;
@@ -26,6 +27,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a drained temporary connection waits for the peer's last replies.
 const LINGER: Duration = Duration::from_secs(10);
 
+/// A peer that takes nothing for this long counts as slow where memory is short.
+const STUCK_AFTER: Duration = Duration::from_secs(1);
 /// A queue that once was longer gives its memory back.
 const MAX_KEPT_BYTES: usize = 1 << 20;
 
@@ -36,11 +39,24 @@ enum Kind {
 }
 
 /// Messages that wait for a connection, framed.
-#[derive(Default)]
 struct Queue {
     framer: Framer,
     bytes: BytesMut,
     messages: usize,
+    /// When the connection last took what waited; at first, when it was asked for.
+    taken: Instant,
+}
+
+impl Queue {
+    fn new() -> Self {
+        let (framer, bytes) = (Framer::default(), BytesMut::new());
+        Self { framer, bytes, messages: 0, taken: Instant::now() }
+    }
+
+    /// The peer has taken nothing for a while.
+    fn is_stuck(&self) -> bool {
+        self.taken.elapsed() > STUCK_AFTER
+    }
 }
 
 struct Socket {
@@ -62,12 +78,13 @@ impl Socket {
         let mut queue = lock(&self.queue);
         let (before, more) = (queue.bytes.len(), envelope.body.len());
         let all = total.load(Ordering::Relaxed);
+        let crowded = all + more > limits.queued_bytes;
         if before + more > limits.queued_bytes_per_peer
-            || (all + more > limits.queued_bytes && before + more > limits.queued_bytes_reserved)
+            || (crowded && before + more > limits.queued_bytes_reserved && queue.is_stuck())
         {
             return false;
         }
-        let Queue { framer, bytes, messages } = &mut *queue;
+        let Queue { framer, bytes, messages, .. } = &mut *queue;
         framer.frame(envelope, bytes);
         *messages += 1;
         total.fetch_add(bytes.len() - before, Ordering::Relaxed);
@@ -83,6 +100,7 @@ impl Socket {
         let mut queue = lock(&self.queue);
         std::mem::swap(&mut queue.bytes, out);
         queue.messages = 0;
+        queue.taken = Instant::now();
         if queue.bytes.capacity() > MAX_KEPT_BYTES {
             queue.bytes = BytesMut::new();
         }
@@ -131,7 +149,7 @@ impl Outbound {
         let taken = match known {
             Some(socket) => socket.push(envelope, &self.limits, &self.queued),
             None => {
-                let socket = Socket::new(Kind::Temporary, Queue::default());
+                let socket = Socket::new(Kind::Temporary, Queue::new());
                 let taken = socket.push(envelope, &self.limits, &self.queued);
                 if taken {
                     sockets.temporary.insert(peer, socket.clone());
@@ -154,9 +172,9 @@ impl Outbound {
             Some(old) => {
                 old.replaced.store(true, Ordering::Release);
                 old.more.notify_one();
-                std::mem::take(&mut *lock(&old.queue))
+                std::mem::replace(&mut *lock(&old.queue), Queue::new())
             }
-            None => Queue::default(),
+            None => Queue::new(),
         };
         let socket = Socket::new(Kind::Persistent, queue);
         sockets.persistent.insert(peer, socket.clone());
@@ -241,7 +259,7 @@ impl Outbound {
             map.swap_remove(&peer);
         }
         drop(sockets);
-        let lost = std::mem::take(&mut *lock(&socket.queue));
+        let lost = std::mem::replace(&mut *lock(&socket.queue), Queue::new());
         self.queued.fetch_sub(lost.bytes.len(), Ordering::Relaxed);
         let Some(node) = self.node.upgrade() else {
             return;

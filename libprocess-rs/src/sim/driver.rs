@@ -78,16 +78,15 @@ impl Driver for SimDriver {
     }
 
     fn host(&self, runner: Box<dyn Run>) -> (Arc<dyn Wake>, u64) {
-        let (slot, refused) = self.shared.with(|state| {
-            let slot = state.next_id();
-            let refused = match state.lives.get_mut(&self.life) {
-                Some(alive) => alive.hosted.insert(slot, runner),
-                None => Some(runner),
-            };
-            (slot, refused)
+        let (slot, refused) = self.shared.with(|state| match state.lives.get_mut(&self.life) {
+            Some(alive) => {
+                alive.hosted.push(Some(runner));
+                (alive.hosted.len() - 1, None)
+            }
+            None => (0, Some(runner)),
         });
         drop(refused);
-        (Arc::new(SimWaker { shared: self.shared.clone(), life: self.life }), slot)
+        (Arc::new(SimWaker { shared: self.shared.clone(), life: self.life }), slot as u64)
     }
 
     fn spawn(&self, future: BoxFuture<'static, ()>) {

@@ -34,7 +34,8 @@ pub(super) type Map<K, V> = IndexMap<K, V, FxBuildHasher>;
 pub(super) struct Life {
     pub(super) address: SocketAddrV4,
     pub(super) node: Node,
-    pub(super) hosted: Map<u64, Box<dyn Run>>,
+    /// By slot; None while a process runs, and where one has ended.
+    pub(super) hosted: Vec<Option<Box<dyn Run>>>,
     pub(super) tasks: Map<u64, Task>,
     pub(super) timers: Map<TimerId, Fire>,
     pub(super) store: Store,

@@ -82,7 +82,7 @@ impl World {
     fn run_process(&mut self, life: LifeId, slot: u64) {
         let taken = self.shared.with(|state| {
             let alive = state.lives.get_mut(&life)?;
-            let runner = alive.hosted.swap_remove(&slot)?;
+            let runner = alive.hosted.get_mut(slot as usize)?.take()?;
             let address = alive.address;
             state.note(&address, "run", &Detail::Process(runner.pid()));
             Some(runner)
@@ -102,7 +102,7 @@ impl World {
                 state.push_now(Entry::Run { life, slot });
             }
             match state.lives.get_mut(&life) {
-                Some(alive) => alive.hosted.insert(slot, runner),
+                Some(alive) => alive.hosted.get_mut(slot as usize)?.replace(runner),
                 None => Some(runner),
             }
         });

@@ -125,7 +125,7 @@ impl World {
         let life = Life {
             address,
             node: node.clone(),
-            hosted: Map::default(),
+            hosted: Vec::new(),
             tasks: Map::default(),
             timers: Map::default(),
             store: store.clone(),

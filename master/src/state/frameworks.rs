@@ -77,9 +77,8 @@ impl Framework {
 
     pub(crate) fn spec(&self) -> FrameworkSpec {
         FrameworkSpec {
-            roles: self.roles(),
             suppressed_roles: self.suppressed.clone(),
-            revocable: self.has(Capability::RevocableResources),
+            ..FrameworkSpec::new(&self.info, self.roles())
         }
     }
 

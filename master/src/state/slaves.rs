@@ -58,7 +58,7 @@ impl Slave {
     }
 
     pub(crate) fn spec(&self) -> SlaveSpec {
-        SlaveSpec { hostname: self.info.hostname.clone() }
+        SlaveSpec::new(&self.info, &self.capabilities)
     }
 }
 

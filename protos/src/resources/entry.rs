@@ -10,15 +10,63 @@ use crate::mesos::resource::reservation_info::Type as ReservationType;
 
 impl Entry {
     pub(super) fn key(&self) -> Key {
-        let identity = self.template.encode_to_vec().into();
-        Key { name: self.template.name.clone(), identity }
+        let identity = if self.is_whole() {
+            // Its size is part of what it is: two volumes are never one larger volume.
+            self.with_amount().encode_to_vec().into()
+        } else {
+            self.template.encode_to_vec().into()
+        };
+        Key { name: self.template.name.as_str().into(), identity }
     }
 
+    /// True for what is taken whole or not at all: persistent volumes and exclusive disks.
+    pub(super) fn is_whole(&self) -> bool {
+        use mesos::resource::disk_info::source::Type as Source;
+        let Some(disk) = &self.template.disk else { return false };
+        let exclusive = disk.source.as_ref().is_some_and(|source| {
+            [Source::Mount, Source::Block, Source::Raw].contains(&source.r#type())
+        });
+        disk.persistence.is_some() || exclusive
+    }
+
+    pub(super) fn is_shared(&self) -> bool {
+        self.template.shared.is_some()
+    }
+
+    /// The scalar amount; a shared volume counts once, however many hold it.
     pub(super) fn fixed(&self) -> i64 {
         match self.amount {
-            Amount::Scalar(value) => value,
+            Amount::Scalar(value) if self.is_shared() => value,
+            Amount::Scalar(value) => value.saturating_mul(i64::from(self.count)),
             _ => 0,
         }
+    }
+
+    /// Adds another entry of the same key.
+    pub(super) fn add(&mut self, other: &Entry) {
+        if self.is_whole() {
+            self.count = self.count.saturating_add(other.count);
+        } else {
+            self.amount.add(&other.amount);
+        }
+    }
+
+    /// Takes another entry of the same key away; true when nothing is left.
+    pub(super) fn subtract(&mut self, other: &Entry) -> bool {
+        if self.is_whole() {
+            self.count = self.count.saturating_sub(other.count);
+            return self.count == 0;
+        }
+        self.amount.subtract(&other.amount);
+        self.amount.is_empty()
+    }
+
+    /// Contains another entry of the same key.
+    pub(super) fn contains(&self, other: &Entry) -> bool {
+        if self.is_whole() {
+            return self.count >= other.count;
+        }
+        self.amount.contains(&other.amount)
     }
 
     pub(super) fn from_wire(resource: &mesos::Resource) -> Result<Self, ResourceError> {
@@ -52,11 +100,12 @@ impl Entry {
         (template.scalar, template.ranges, template.set) = (None, None, None);
         template.reservations = reservation_stack(resource).map_err(invalid)?;
         (template.role, template.reservation) = (None, None);
-        Ok(Self { template, amount })
+        Ok(Self { template: template.into(), amount, count: 1 })
     }
 
-    pub(super) fn to_wire(&self) -> mesos::Resource {
-        let mut resource = self.template.clone();
+    /// The message with its amount, reservations as a stack.
+    pub(super) fn with_amount(&self) -> mesos::Resource {
+        let mut resource = mesos::Resource::clone(&self.template);
         match &self.amount {
             Amount::Scalar(value) => {
                 resource.scalar = Some(mesos::value::Scalar { value: from_fixed(*value) });
@@ -70,6 +119,22 @@ impl Entry {
                 resource.set = Some(mesos::value::Set { item: items.iter().cloned().collect() });
             }
         }
+        resource
+    }
+
+    /// The form of the endpoints: old and new fields beside each other where the old ones can say it.
+    pub(super) fn to_endpoint(&self) -> mesos::Resource {
+        let old = self.to_wire();
+        mesos::Resource {
+            role: old.role,
+            reservation: old.reservation,
+            reservations: self.template.reservations.clone(),
+            ..old
+        }
+    }
+
+    pub(super) fn to_wire(&self) -> mesos::Resource {
+        let mut resource = self.with_amount();
         if resource.reservations.len() <= 1 {
             let reservation = resource.reservations.pop();
             let role = reservation.as_ref().and_then(|r| r.role.clone());
@@ -86,12 +151,19 @@ impl Entry {
 fn reservation_stack(resource: &mesos::Resource) -> Result<Vec<ReservationInfo>, &'static str> {
     let role = resource.role.as_deref().filter(|role| *role != "*");
     if !resource.reservations.is_empty() {
-        if resource.reservation.is_some() || role.is_some() {
-            return Err("old and new reservation fields exclude each other");
-        }
         if resource.reservations.iter().any(|r| matches!(r.role.as_deref(), None | Some("" | "*")))
         {
             return Err("a reservation has no role");
+        }
+        // The endpoints show both forms of a single reservation: they must say the same.
+        let repeated = match resource.reservations.as_slice() {
+            [one] => {
+                role == one.role.as_deref() && same_details(one, resource.reservation.as_ref())
+            }
+            _ => false,
+        };
+        if !repeated && (resource.reservation.is_some() || role.is_some()) {
+            return Err("old and new reservation fields contradict each other");
         }
         return Ok(resource.reservations.clone());
     }
@@ -108,5 +180,16 @@ fn reservation_stack(resource: &mesos::Resource) -> Result<Vec<ReservationInfo>,
             info.r#type = Some(kind.into());
             Ok(vec![info])
         }
+    }
+}
+
+/// True when the old `reservation` field says what a stack of one says: nothing of static ones.
+fn same_details(stacked: &ReservationInfo, old: Option<&ReservationInfo>) -> bool {
+    match (stacked.r#type(), old) {
+        (ReservationType::Dynamic, Some(old)) => {
+            stacked.principal == old.principal && stacked.labels == old.labels
+        }
+        (ReservationType::Static, None) => true,
+        _ => false,
     }
 }

@@ -1,14 +1,17 @@
 //! What a host has and a task needs.
 //!
 //! A [`Resources`] is a sum: amounts that differ only in quantity are merged; those that differ in
-//! name, reservation, disk, provider, revocability or allocation stay apart.
+//! name, reservation, disk, provider, revocability or allocation stay apart. Persistent volumes and
+//! exclusive disks are taken whole; a shared volume is counted, once for each that holds it.
 
+mod convert;
 mod entry;
 mod parse;
 mod render;
 mod value;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use bytes::Bytes;
 
@@ -16,6 +19,7 @@ use crate::mesos;
 use crate::mesos::resource::ReservationInfo;
 use value::{Amount, coalesce, from_fixed};
 
+pub use convert::is_volume;
 pub use value::AmountError;
 pub(crate) use value::{parse_amount, print_amount};
 
@@ -49,16 +53,19 @@ pub enum ResourceError {
 /// Everything of a resource but its amount: what decides whether two may be merged.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 struct Key {
-    name: String,
+    name: Arc<str>,
     /// The message without amount, in its canonical form, encoded.
     identity: Bytes,
 }
 
 #[derive(Clone, PartialEq, Debug)]
 struct Entry {
-    /// The message without amount, reservations as a stack.
-    template: mesos::Resource,
+    /// The message without amount, reservations as a stack; shared, as most operations change
+    /// nothing but amounts.
+    template: Arc<mesos::Resource>,
     amount: Amount,
+    /// How many times it is here: more than once only for shared volumes that several hold.
+    count: u32,
 }
 
 /// A sum of resources.
@@ -88,17 +95,40 @@ impl Resources {
 
     /// The wire form; reservations in the old fields whenever those can express them.
     pub fn to_wire(&self) -> Vec<mesos::Resource> {
-        self.entries.values().map(Entry::to_wire).collect()
+        self.each(Entry::to_wire)
+    }
+
+    /// The form of the endpoints: once-reserved and unreserved resources carry the old and the new
+    /// fields, refined ones just the new.
+    pub fn to_endpoint(&self) -> Vec<mesos::Resource> {
+        self.each(Entry::to_endpoint)
+    }
+
+    /// The form for peers that know refined reservations: just the new fields.
+    pub fn to_refined(&self) -> Vec<mesos::Resource> {
+        self.each(Entry::with_amount)
+    }
+
+    fn each(&self, form: fn(&Entry) -> mesos::Resource) -> Vec<mesos::Resource> {
+        let mut wire = Vec::with_capacity(self.entries.len());
+        for entry in self.entries.values() {
+            wire.extend((0..entry.count).map(|_| form(entry)));
+        }
+        wire
     }
 
     fn add_entry(&mut self, entry: Entry) {
         if entry.amount.is_empty() {
             return;
         }
-        match self.entries.get_mut(&entry.key()) {
-            Some(present) => present.amount.add(&entry.amount),
+        self.add_keyed(entry.key(), entry);
+    }
+
+    fn add_keyed(&mut self, key: Key, entry: Entry) {
+        match self.entries.get_mut(&key) {
+            Some(present) => present.add(&entry),
             None => {
-                self.entries.insert(entry.key(), entry);
+                self.entries.insert(key, entry);
             }
         }
     }
@@ -111,7 +141,7 @@ impl Resources {
     /// True when all of `other` is in here.
     pub fn contains(&self, other: &Resources) -> bool {
         other.entries.iter().all(|(key, entry)| {
-            self.entries.get(key).is_some_and(|present| present.amount.contains(&entry.amount))
+            self.entries.get(key).is_some_and(|present| present.contains(entry))
         })
     }
 
@@ -124,11 +154,8 @@ impl Resources {
     pub fn minus(&self, other: &Resources) -> Resources {
         let mut rest = self.clone();
         for (key, entry) in &other.entries {
-            if let Some(present) = rest.entries.get_mut(key) {
-                present.amount.subtract(&entry.amount);
-                if present.amount.is_empty() {
-                    rest.entries.remove(key);
-                }
+            if rest.entries.get_mut(key).is_some_and(|present| present.subtract(entry)) {
+                rest.entries.remove(key);
             }
         }
         rest
@@ -182,11 +209,17 @@ impl Resources {
     pub fn quantities(&self) -> BTreeMap<String, i64> {
         let mut quantities = BTreeMap::new();
         for entry in self.entries.values() {
-            if let Amount::Scalar(value) = entry.amount {
-                *quantities.entry(entry.template.name.clone()).or_insert(0) += value;
+            if let Amount::Scalar(_) = entry.amount {
+                *quantities.entry(entry.template.name.clone()).or_insert(0) += entry.fixed();
             }
         }
         quantities
+    }
+
+    /// Each scalar's message (without amount) and amount in thousandths; a shared volume once.
+    pub fn scalars(&self) -> impl Iterator<Item = (&mesos::Resource, i64)> {
+        let scalars = self.entries.values().filter(|e| matches!(e.amount, Amount::Scalar(_)));
+        scalars.map(|entry| (&*entry.template, entry.fixed()))
     }
 
     /// Those whose message (without amount) satisfies `keep`.
@@ -246,6 +279,9 @@ impl Resources {
     /// The same, allocated to nobody.
     #[must_use]
     pub fn unallocated(&self) -> Resources {
+        if self.entries.values().all(|entry| entry.template.allocation_info.is_none()) {
+            return self.clone();
+        }
         self.map(|resource| resource.allocation_info = None)
     }
 
@@ -270,7 +306,13 @@ impl Resources {
         let mut changed = Resources::new();
         for entry in self.entries.values() {
             let mut entry = entry.clone();
-            change(&mut entry.template);
+            change(Arc::make_mut(&mut entry.template));
+            if !entry.is_whole() && entry.count > 1 {
+                // What was a volume is a plain amount now.
+                let one = Entry { count: 1, ..entry };
+                (0..entry.count).for_each(|_| changed.add_entry(one.clone()));
+                continue;
+            }
             changed.add_entry(entry);
         }
         changed
@@ -291,9 +333,13 @@ impl Resources {
             let mut candidates: Vec<&Entry> = self.entries.values().filter(same_name).collect();
             candidates.sort_by_key(|entry| entry.template.reservations.is_empty());
             for candidate in candidates {
+                if candidate.is_whole() && candidate.amount != want.amount {
+                    continue;
+                }
                 let taken = candidate.amount.common(&missing);
                 missing.subtract(&taken);
-                found.add_entry(Entry { template: candidate.template.clone(), amount: taken });
+                let template = candidate.template.clone();
+                found.add_entry(Entry { template, amount: taken, count: 1 });
             }
             if !missing.is_empty() {
                 return None;
@@ -310,8 +356,8 @@ pub fn reservation_role(resource: &mesos::Resource) -> Option<&str> {
 
 impl std::ops::AddAssign<&Resources> for Resources {
     fn add_assign(&mut self, other: &Resources) {
-        for entry in other.entries.values() {
-            self.add_entry(entry.clone());
+        for (key, entry) in &other.entries {
+            self.add_keyed(key.clone(), entry.clone());
         }
     }
 }

@@ -10,7 +10,7 @@ use super::{Entry, Resources, reservation_role};
 impl Entry {
     fn text(&self, separator: &str) -> String {
         match &self.amount {
-            Amount::Scalar(value) => from_fixed(*value).to_string(),
+            Amount::Scalar(_) => from_fixed(self.fixed()).to_string(),
             Amount::Ranges(ranges) => {
                 let items: Vec<_> =
                     ranges.iter().map(|(from, to)| format!("{from}-{to}")).collect();
@@ -51,15 +51,14 @@ impl Resources {
         for name in ["cpus", "gpus", "mem", "disk"] {
             object.insert(name.to_owned(), Value::from(self.non_revocable().scalar(name)));
         }
-        let mut summed = self.unallocated().to_unreserved();
-        summed = summed.map(|resource| {
+        let summed = self.once_each().to_unreserved().map(|resource| {
             (resource.disk, resource.provider_id, resource.shared) = (None, None, None);
         });
         for entry in summed.entries.values() {
             let suffix = if entry.template.revocable.is_some() { "_revocable" } else { "" };
             let name = format!("{}{suffix}", entry.template.name);
             let value = match &entry.amount {
-                Amount::Scalar(value) => Value::from(from_fixed(*value)),
+                Amount::Scalar(_) => Value::from(from_fixed(entry.fixed())),
                 _ => Value::from(entry.text(", ")),
             };
             object.insert(name, value);

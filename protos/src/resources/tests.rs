@@ -144,3 +144,67 @@ proptest! {
         prop_assert_eq!(printed, sum);
     }
 }
+
+/// A persistent volume of `mb` MB reserved to `web`.
+fn volume(id: &str, mb: f64, shared: bool) -> mesos::Resource {
+    let mut disk = r("disk(web):1").to_wire().remove(0);
+    disk.scalar = Some(mesos::value::Scalar { value: mb });
+    disk.disk = Some(mesos::resource::DiskInfo {
+        persistence: Some(mesos::resource::disk_info::Persistence {
+            id: id.into(),
+            ..Default::default()
+        }),
+        ..Default::default()
+    });
+    disk.shared = shared.then(mesos::resource::SharedInfo::default);
+    disk
+}
+
+#[test]
+fn volumes_are_taken_whole_and_never_become_one_larger_volume() {
+    let wire = [volume("a", 64.0, false), volume("b", 64.0, false), volume("b", 32.0, false)];
+    let volumes = Resources::from_wire(&wire).unwrap();
+    assert_eq!((volumes.to_wire().len(), volumes.disk()), (3, 160.0));
+    let part = Resources::from_wire(&[volume("a", 32.0, false)]).unwrap();
+    assert!(!volumes.contains(&part));
+    assert_eq!(volumes.minus(&part).disk(), 160.0);
+    let whole = Resources::from_wire(&[volume("a", 64.0, false)]).unwrap();
+    assert_eq!(volumes.checked_sub(&whole).unwrap().disk(), 96.0);
+}
+
+#[test]
+fn shared_volumes_are_counted_for_each_holder_and_measured_once() {
+    let one = Resources::from_wire(&[volume("a", 64.0, true)]).unwrap();
+    let two = one.plus(&one);
+    assert_eq!((two.to_wire().len(), two.disk()), (2, 64.0));
+    assert!(two.contains(&one) && !one.contains(&two));
+    assert_eq!(two.minus(&one), one);
+    assert_eq!(two.once_each(), one);
+    assert_eq!(two.to_object()["disk"], 64.0);
+    assert_eq!(Resources::from_wire(&two.to_wire()).unwrap(), two);
+}
+
+#[test]
+fn reservations_are_put_on_and_taken_off_one_at_a_time() {
+    let dynamic = |role: &str| mesos::resource::ReservationInfo {
+        r#type: Some(mesos::resource::reservation_info::Type::Dynamic.into()),
+        role: Some(role.into()),
+        principal: Some("p".into()),
+        labels: None,
+    };
+    let plain = r("cpus:1");
+    let once = plain.push_reservation(&dynamic("eng"));
+    let refined = once.push_reservation(&dynamic("eng/web"));
+    assert!(refined.has_refined() && !once.has_refined());
+    assert_eq!(refined.pop_reservation(), once);
+    assert_eq!(once.pop_reservation(), plain);
+    assert_eq!(once.plus(&r("cpus(static):1")).checkpointed(), once);
+    for resources in [&plain, &once, &refined, &r("cpus(static):1")] {
+        assert_eq!(Resources::from_wire(&resources.to_endpoint()).unwrap(), *resources);
+        assert_eq!(Resources::from_wire(&resources.to_refined()).unwrap(), *resources);
+    }
+    let mut both = once.to_endpoint();
+    assert_eq!(both[0].role(), "eng");
+    both[0].role = Some("other".into());
+    assert!(Resources::from_wire(&both).is_err());
+}

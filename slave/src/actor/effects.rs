@@ -2,7 +2,7 @@
 
 use futures::FutureExt;
 use futures::channel::oneshot;
-use libprocess::{Ctx, Pid};
+use libprocess::{Ctx, Pid, Time};
 use protos::ids::{FrameworkId, TaskId};
 use protos::mesos::internal::*;
 
@@ -103,12 +103,31 @@ impl Slave {
             Effect::ForgetUpdates(framework) => {
                 self.manage(move |manager, _| manager.forget(&framework));
             }
+            Effect::Collect(paths) => {
+                let now = cx.now();
+                self.collect(paths.into_iter().map(|path| (path, now)).collect(), now);
+            }
+            Effect::Keep(paths) => {
+                if let Some(gc) = &self.gc {
+                    gc.tell(move |gc, _| gc.keep(&paths));
+                }
+            }
             Effect::Note(what) => slog::info!(cx.log(), "{}", what),
             Effect::Refused(reason) => {
                 slog::warn!(cx.log(), "refused"; "from" => %cx.from(), "reason" => reason);
             }
             Effect::Count(metric) => cx.node().metrics().counter(metric).increment(),
             Effect::Exit(code, reason) => self.exit(code, reason, cx),
+        }
+    }
+
+    /// Has directories removed once they are old; those in use are left out.
+    pub(super) fn collect(&self, mut paths: Vec<(std::path::PathBuf, Time)>, now: Time) {
+        paths.retain(|(path, _)| !self.state.uses(path));
+        if let Some(gc) = &self.gc {
+            // Nothing was changed in the future, whatever the clock once said.
+            let paths: Vec<_> = paths.into_iter().map(|(path, at)| (path, at.min(now))).collect();
+            gc.tell(move |gc, _| gc.collect(paths));
         }
     }
 
@@ -146,9 +165,9 @@ impl Slave {
         let Some(updates) = &self.updates else { return };
         let (f, t) = (framework.clone(), task.clone());
         let done = updates.ask_later(move |manager, cx| manager.acknowledge(f, t, uuid, cx));
-        cx.defer(done, move |slave, done, _| {
+        cx.defer(done, move |slave, done, cx| {
             if let Ok(Ok(Acknowledged::Closed)) = done {
-                updates::closed(&mut slave.state, &framework, &task);
+                slave.decide(cx, |state, fx| updates::closed(state, &framework, &task, fx));
             }
         });
     }

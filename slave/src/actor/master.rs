@@ -7,40 +7,10 @@ use protos::mesos::slave_info::capability::Type as Capability;
 
 use super::Slave;
 use crate::calls::updates;
-use crate::recovery::{Recovered, is_compatible};
 use crate::registration::Standing;
 use crate::{checkpoint, paths};
 
 impl Slave {
-    pub(super) fn recovered(&mut self, found: Result<Recovered, String>, cx: &mut Ctx<Self>) {
-        let found = match found {
-            Ok(found) => found,
-            Err(reason) => return self.exit(1, format!("recovery failed: {reason}"), cx),
-        };
-        if let Some(then) = found.info {
-            if !is_compatible(&self.state.info, &then) {
-                let directory = paths::meta_slaves(&self.state.config.work_dir);
-                let reason = format!(
-                    "this slave's hostname, resources or attributes differ from those it \
-                     registered with: restore them, or remove {} to start as a new slave",
-                    directory.join("latest").display()
-                );
-                return self.exit(1, reason, cx);
-            }
-            self.state.info.id = then.id;
-            slog::info!(cx.log(), "recovered"; "id" => %self.state.id());
-        }
-        for executor in found.executors {
-            // Their tasks are lost to this slave: it knows them no more.
-            let message = ShutdownExecutorMessage { executor_id: None, framework_id: None };
-            cx.send(&executor, &message);
-        }
-        let took = cx.now().since(self.state.started).as_secs_f64();
-        cx.node().metrics().gauge_fn("slave/recovery_time_secs", move || took);
-        self.registration.standing = Standing::Disconnected;
-        self.detect(cx);
-    }
-
     pub(super) fn detect(&mut self, cx: &mut Ctx<Self>) {
         let detecting = self.detector.detect(self.leader.clone());
         cx.defer(detecting, |slave, leader, cx| {
@@ -173,6 +143,7 @@ impl Slave {
             }
         });
         self.manage(|manager, cx| manager.resume(cx));
+        self.collect_leftovers(cx);
         self.watch_pings(cx);
         if let Some(master) = &self.state.master {
             let message = UpdateSlaveMessage { slave_id: id.wire(), ..Default::default() };

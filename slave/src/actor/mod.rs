@@ -4,6 +4,7 @@ mod effects;
 mod launch;
 mod master;
 mod orders;
+mod recover;
 
 use std::sync::Arc;
 
@@ -11,9 +12,10 @@ use coordination::{Detector, Leader};
 use futures::FutureExt;
 use futures::future::{BoxFuture, Shared};
 use libprocess::files::Files;
-use libprocess::{Ctx, Handle, Node, Pid, Process, Routes};
+use libprocess::{Ctx, Handle, Node, Pid, Process, Routes, Time};
 
 use crate::containerizer::Containerizer;
+use crate::gc::GarbageCollector;
 use crate::recovery::recover;
 use crate::registration::Registration;
 use crate::state::State;
@@ -29,10 +31,17 @@ pub struct Slave {
     leader: Option<Leader>,
     updates: Option<Handle<StatusUpdateManager>>,
     files: Option<Handle<Files>>,
+    gc: Option<Handle<GarbageCollector>>,
     /// Ready when the newest checkpoint is on disk.
     last_write: Shared<BoxFuture<'static, ()>>,
-    /// Why the slave is on its way out, once it is to wait for its executors only.
-    leaving: Option<String>,
+    /// The exit code and why the slave is on its way out, once it is to wait for its executors only.
+    leaving: Option<(i32, String)>,
+    /// The executors of an earlier run are known.
+    taken_over: bool,
+    /// What earlier runs left has been looked for.
+    looked_for_leftovers: bool,
+    /// Before that, `/monitor/statistics` is not measured again.
+    pub(crate) next_statistics: Time,
 }
 
 /// Starts a slave on a node, under the next `slave(N)`.
@@ -57,8 +66,12 @@ pub fn start(
         leader,
         updates,
         files,
+        gc: None,
         last_write,
         leaving: None,
+        taken_over: false,
+        looked_for_leftovers: false,
+        next_statistics: node.now(),
     };
     node.spawn_numbered("slave", slave)
 }
@@ -97,9 +110,12 @@ impl Process for Slave {
         });
         let manager = StatusUpdateManager::new(forward);
         self.updates = Some(cx.spawn_numbered("status-update-manager", manager));
+        let gc = GarbageCollector::new(self.state.config.gc_limits(), self.files.clone());
+        self.gc = Some(cx.spawn_numbered("agent-garbage-collector", gc));
         metrics::register(cx);
         let work_dir = self.state.config.work_dir.clone();
-        cx.defer(recover(cx.disk(), work_dir), Self::recovered);
+        let strict = self.state.config.strict;
+        cx.defer(recover(cx.disk(), work_dir, strict), Self::recovered);
     }
 
     fn exited(&mut self, pid: &Pid, cx: &mut Ctx<Self>) {

@@ -4,12 +4,14 @@ use std::time::Duration;
 
 use libprocess::Ctx;
 use protos::ids::{ContainerId, ExecutorId, FrameworkId, TaskId};
+use protos::mesos;
 use protos::mesos::internal::*;
 
 use super::Slave;
 use crate::calls::run_task::Fresh;
 use crate::calls::{
-    executors, framework, kill, messages, operations, run_task, run_task_group, shutdown, updates,
+    executors, framework, kill, messages, operations, reregister, run_task, run_task_group,
+    shutdown, updates,
 };
 use crate::effects::Effect;
 use crate::registration::Standing;
@@ -23,7 +25,7 @@ impl Slave {
         if !self.is_from_master(cx, "shutdown") {
             return;
         }
-        self.leave(format!("the master told this slave to shut down: {}", m.message()), cx);
+        self.leave(1, format!("the master told this slave to shut down: {}", m.message()), cx);
     }
 
     /// Tells the master that this slave goes for good, and goes, for the reason `why`. Its executors
@@ -37,24 +39,26 @@ impl Slave {
             cx.send(master, &UnregisterSlaveMessage { slave_id: self.state.id().wire() });
         }
         let reason = format!("unregistered because of {why}");
-        cx.after(FAREWELL, move |slave, cx| slave.leave(reason, cx));
+        cx.after(FAREWELL, move |slave, cx| slave.leave(1, reason, cx));
     }
 
     /// Shuts all executors down and ends once they are gone, at the latest after their grace period.
-    pub(super) fn leave(&mut self, reason: String, cx: &mut Ctx<Self>) {
+    pub(super) fn leave(&mut self, code: i32, reason: String, cx: &mut Ctx<Self>) {
         self.registration.standing = Standing::Terminating;
-        self.leaving = Some(reason.clone());
+        self.leaving = Some((code, reason));
         self.decide(cx, shutdown::shut_down_all);
         let grace = self.state.config.executor_shutdown_grace;
-        cx.after(grace, move |slave, cx| slave.exit(1, reason, cx));
+        cx.after(grace, |slave, cx| {
+            // Containers that outlasted it are being destroyed now; that takes a moment.
+            cx.after(FAREWELL, Self::gone);
+            slave.leave_if_idle(cx);
+        });
         self.leave_if_idle(cx);
     }
 
     pub(super) fn leave_if_idle(&mut self, cx: &mut Ctx<Self>) {
-        if self.state.frameworks.is_empty()
-            && let Some(reason) = self.leaving.take()
-        {
-            self.exit(1, reason, cx);
+        if self.state.frameworks.is_empty() {
+            self.gone(cx);
         }
     }
 
@@ -178,13 +182,40 @@ impl Slave {
 /// Executors.
 impl Slave {
     pub(super) fn register_executor(&mut self, m: RegisterExecutorMessage, cx: &mut Ctx<Self>) {
-        let from = cx.from().clone();
-        self.decide(cx, |state, fx| executors::register(state, &from, &m, fx));
+        if !self.knows_executors(cx) {
+            return;
+        }
+        let (from, now) = (cx.from().clone(), cx.now());
+        let recovering = self.registration.standing == Standing::Recovering;
+        let mut uuids = self.uuids(&m.framework_id, &m.executor_id, cx);
+        self.decide(cx, |state, fx| {
+            let uuid = || uuids.pop().unwrap_or_default();
+            executors::register(state, &from, &m, recovering, now, uuid, fx);
+        });
     }
 
     pub(super) fn reregister_executor(&mut self, m: ReregisterExecutorMessage, cx: &mut Ctx<Self>) {
-        let from = cx.from().clone();
-        self.decide(cx, |state, fx| executors::reregister(state, &from, &m, fx));
+        if !self.knows_executors(cx) {
+            return;
+        }
+        let (from, now) = (cx.from().clone(), cx.now());
+        let mut uuids = self.uuids(&m.framework_id, &m.executor_id, cx);
+        self.decide(cx, |state, fx| {
+            let uuid = || uuids.pop().unwrap_or_default();
+            reregister::reregister(state, &from, m, now, uuid, fx);
+        });
+    }
+
+    /// A fresh id for an update of each task of an executor.
+    fn uuids(
+        &self,
+        framework: &mesos::FrameworkId,
+        executor: &mesos::ExecutorId,
+        cx: &mut Ctx<Self>,
+    ) -> Vec<[u8; 16]> {
+        let executor = self.state.executor(&framework.into(), &executor.into());
+        let tasks = executor.map_or(0, |executor| executor.launched.len());
+        (0..tasks).map(|_| cx.uuid().into_bytes()).collect()
     }
 
     pub(super) fn status_update(&mut self, m: StatusUpdateMessage, cx: &mut Ctx<Self>) {

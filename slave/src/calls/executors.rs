@@ -1,54 +1,50 @@
 //! Executors register and come back.
 
-use libprocess::Pid;
-use protos::ids::ContainerId;
-use protos::ids::{ExecutorId, FrameworkId};
+use libprocess::{Pid, Time};
+use protos::ids::{ContainerId, ExecutorId, FrameworkId};
 use protos::mesos::TaskState;
 use protos::mesos::internal::{
-    ExecutorRegisteredMessage, ExecutorReregisteredMessage, RegisterExecutorMessage,
-    ReregisterExecutorMessage, ShutdownExecutorMessage,
+    ExecutorRegisteredMessage, RegisterExecutorMessage, ShutdownExecutorMessage,
 };
 use protos::mesos::task_status::Reason;
 
+use super::reregister::{drop_unknown, settle};
 use super::run_task::resize;
 use crate::effects::{Effect, Effects};
-use crate::paths;
 use crate::state::{ExecutorState, State};
 
-/// An executor speaks for the first time: it gets its tasks. Strangers are told to shut down.
+/// An executor speaks for the first time: it gets its tasks. Strangers are told to shut down. While
+/// the slave is `recovering`, whatever the executor was started for is of the earlier run.
 pub(crate) fn register(
     state: &mut State,
     from: &Pid,
     message: &RegisterExecutorMessage,
+    recovering: bool,
+    now: Time,
+    uuid: impl FnMut() -> [u8; 16],
     fx: &mut Effects,
 ) {
     let framework_id = FrameworkId::from(&message.framework_id);
     let executor_id = ExecutorId::from(&message.executor_id);
     let (slave_info, slave) = (state.info.clone(), state.id());
-    let work_dir = state.config.work_dir.clone();
     let expected = state.frameworks.get_mut(&framework_id).filter(|f| !f.terminating);
     let Some(framework) = expected else {
         return send_away(from, "its framework is unknown or terminating", fx);
     };
     let framework_info = framework.info.clone();
-    let checkpoints = framework.checkpoints();
     let Some(executor) = framework.executors.get_mut(&executor_id) else {
         return send_away(from, "it is unknown", fx);
     };
-    if executor.state != ExecutorState::Registering {
-        return send_away(from, "it is registered or terminating already", fx);
+    match executor.state {
+        ExecutorState::Registering => executor.state = ExecutorState::Running,
+        // It has not heard the answer yet and asks again.
+        ExecutorState::Running if executor.pid.as_ref() == Some(from) => {}
+        _ => return send_away(from, "it is registered or terminating already", fx),
     }
-    executor.state = ExecutorState::Running;
-    executor.pid = Some(from.clone());
-    if checkpoints {
-        let container = &executor.container;
-        let run = paths::meta_run(&work_dir, &slave, &framework_id, &executor_id, container);
-        let text = from.to_string().into();
-        fx.push(Effect::Write(run.join("pids/libprocess.pid"), text));
-    }
-    fx.push(Effect::Link(from.clone()));
+    let executor_info = executor.info.clone();
+    settle(state, &framework_id, &executor_id, from, fx);
     let registered = ExecutorRegisteredMessage {
-        executor_info: executor.info.clone(),
+        executor_info,
         framework_id: framework_id.wire(),
         framework_info,
         slave_id: slave.wire(),
@@ -56,33 +52,13 @@ pub(crate) fn register(
     };
     fx.note(format!("executor {executor_id} of framework {framework_id} registered from {from}"));
     fx.send(from, &registered);
+    if recovering {
+        drop_unknown(state, &framework_id, &executor_id, &[], now, uuid, fx);
+    }
     resize(state, &framework_id, &executor_id, fx);
 }
 
-/// An executor answers a slave that was restarted.
-pub(crate) fn reregister(
-    state: &mut State,
-    from: &Pid,
-    message: &ReregisterExecutorMessage,
-    fx: &mut Effects,
-) {
-    let framework_id = FrameworkId::from(&message.framework_id);
-    let executor_id = ExecutorId::from(&message.executor_id);
-    let (slave_info, slave_id) = (state.info.clone(), state.id().wire());
-    let expected = [ExecutorState::Registering, ExecutorState::Running];
-    match state.executor_mut(&framework_id, &executor_id) {
-        Some(executor) if expected.contains(&executor.state) => {
-            executor.state = ExecutorState::Running;
-            executor.pid = Some(from.clone());
-            fx.push(Effect::Link(from.clone()));
-            fx.send(from, &ExecutorReregisteredMessage { slave_id, slave_info });
-            resize(state, &framework_id, &executor_id, fx);
-        }
-        _ => send_away(from, "it is unknown or terminating", fx),
-    }
-}
-
-fn send_away(pid: &Pid, why: &str, fx: &mut Effects) {
+pub(super) fn send_away(pid: &Pid, why: &str, fx: &mut Effects) {
     fx.refuse(format!("executor at {pid}: {why}"));
     fx.send(pid, &ShutdownExecutorMessage { executor_id: None, framework_id: None });
 }

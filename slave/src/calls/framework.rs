@@ -21,6 +21,10 @@ pub(crate) fn learn(
     let pid = pid.filter(Pid::is_complete);
     let directory = paths::meta_framework(&state.config.work_dir, &state.id(), id);
     let new = !state.frameworks.contains_key(id);
+    if new {
+        let all = paths::all_of_framework(&state.config.work_dir, &state.id(), id);
+        fx.push(Effect::Keep(all.to_vec()));
+    }
     let framework = state
         .frameworks
         .entry(id.clone())

@@ -139,6 +139,8 @@ fn start_executor(
         launched: Default::default(),
         completed: Default::default(),
     };
+    let all = paths::all_of_executor(&state.config.work_dir, &slave, id, executor_id);
+    fx.push(Effect::Keep(all.to_vec()));
     let Some(framework) = state.frameworks.get_mut(id) else { return };
     if framework.checkpoints() {
         let meta = paths::meta_executor(&state.config.work_dir, &slave, id, executor_id);
@@ -325,5 +327,5 @@ fn refuse(
             .uuid(fresh.uuid)
             .update(id);
     fx.push(Effect::Update { update: Box::new(update), path: None, executor: None });
-    state.forget_if_idle(id);
+    state.forget_if_idle(id, fx);
 }

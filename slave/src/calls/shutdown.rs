@@ -64,13 +64,12 @@ pub(crate) fn shut_down_framework(state: &mut State, id: &FrameworkId, fx: &mut 
         shut_down_executor(state, id, executor, fx);
     }
     // Executors that ended before were kept for their updates only.
-    let keep = state.config.max_completed_executors;
-    if let Some(framework) = state.frameworks.get_mut(id) {
-        let over = |id: &ExecutorId| framework.executors[id].state == ExecutorState::Terminated;
-        let over: Vec<_> = executors.into_iter().filter(over).collect();
-        over.iter().for_each(|executor| framework.complete(executor, keep));
+    for executor in executors {
+        if state.executor(id, &executor).is_some_and(|it| it.state == ExecutorState::Terminated) {
+            state.complete(id, &executor, fx);
+        }
     }
-    state.forget_if_idle(id);
+    state.forget_if_idle(id, fx);
 }
 
 /// The slave itself is to go: all frameworks do.

@@ -1,6 +1,5 @@
 //! An executor's container is gone.
 
-use bytes::Bytes;
 use libprocess::Time;
 use libprocess::subprocess::ExitStatus;
 use protos::ids::{ContainerId, ExecutorId, FrameworkId, TaskId};
@@ -12,8 +11,7 @@ use protos::status;
 use super::updates::record;
 use crate::containerizer::Termination;
 use crate::effects::{Effect, Effects};
-use crate::paths;
-use crate::state::{ExecutorState, Framework, State};
+use crate::state::{Executor, ExecutorState, State};
 
 /// What is known of a container's end.
 pub(crate) struct End {
@@ -69,24 +67,15 @@ pub(crate) fn terminated(
     if !generated {
         tell_exited(state, id, executor_id, end.termination.status, fx);
     }
-    if state.frameworks.get(id).is_some_and(Framework::checkpoints) {
-        let (work_dir, slave) = (&state.config.work_dir, state.id());
-        let run = paths::meta_run(work_dir, &slave, id, executor_id, &end.container);
-        fx.push(Effect::Write(paths::sentinel(&run), Bytes::new()));
-    }
     if end.launch_failed {
         fx.push(Effect::Count("slave/container_launch_errors"));
     }
     fx.note(format!("executor {executor_id} of framework {id} ended: {}", shown(&end.termination)));
     fx.push(Effect::Count("slave/executors_terminated"));
-    let keep = state.config.max_completed_executors;
-    if let Some(framework) = state.frameworks.get_mut(id) {
-        let idle = framework.executors.get(executor_id).is_none_or(|executor| executor.is_idle());
-        if idle || terminating {
-            framework.complete(executor_id, keep);
-        }
+    // Its books stay open until its tasks' last updates are acknowledged.
+    if terminating || state.executor(id, executor_id).is_some_and(Executor::is_idle) {
+        state.complete(id, executor_id, fx);
     }
-    state.forget_if_idle(id);
 }
 
 /// How a container ended, for the log.

@@ -2,6 +2,7 @@
 
 mod checkpoints;
 mod refusals;
+mod reregister;
 
 use libprocess::{Pid, Time};
 use protos::ids::{ContainerId, ExecutorId, FrameworkId, SlaveId, TaskId};
@@ -90,7 +91,10 @@ impl Fixture {
             framework_id: framework().wire(),
             executor_id: ExecutorId::new(executor).wire(),
         };
-        executors::register(&mut self.state, &pid("executor(1)@1.1.1.1:9"), &message, &mut self.fx);
+        let from = pid("executor(1)@1.1.1.1:9");
+        let uuid = || [7; 16];
+        let (state, fx) = (&mut self.state, &mut self.fx);
+        executors::register(state, &from, &message, false, Time::EPOCH, uuid, fx);
         hand_over(&mut self.state, &framework(), &ExecutorId::new(executor), &mut self.fx);
         self
     }
@@ -113,6 +117,12 @@ impl Fixture {
             [number; 16]
         };
         terminated(&mut self.state, &end, Time::EPOCH, uuid, &mut self.fx);
+        self
+    }
+
+    /// The last update of a task is acknowledged.
+    fn closed(&mut self, task: &TaskId) -> &mut Self {
+        updates::closed(&mut self.state, &framework(), task, &mut self.fx);
         self
     }
 
@@ -239,7 +249,7 @@ fn container_end_gives_every_open_task_its_last_state() {
         assert_eq!(fixture.fx.sent::<ExitedExecutorMessage>().len(), 1);
         // It stays in the books until its tasks' last updates are acknowledged.
         for task in expected {
-            updates::closed(&mut fixture.state, &framework(), &TaskId::new(task));
+            fixture.closed(&TaskId::new(task));
         }
         assert!(fixture.state.frameworks.is_empty());
     }
@@ -272,7 +282,10 @@ fn executor_that_is_unknown_late_or_twice_is_sent_away() {
     let mut fixture = Fixture::new();
     fixture.register("nobody");
     assert_eq!(fixture.fx.sent::<ShutdownExecutorMessage>().len(), 1);
-    fixture.run("t", None).register("t").register("t");
+    fixture.run("t", None).register("t");
+    fixture.state.executor_mut(&framework(), &ExecutorId::new("t")).unwrap().pid =
+        Some(pid("executor(1)@1.1.1.1:8"));
+    fixture.register("t");
     assert_eq!(fixture.fx.sent::<ShutdownExecutorMessage>().len(), 2);
 }
 

@@ -13,7 +13,7 @@ use protos::task_state::{from_wire, is_terminal};
 use super::run_task::{meta_task, resize, task_of};
 use super::shutdown::shut_down_executor;
 use crate::effects::{Effect, Effects};
-use crate::state::{ExecutorState, State};
+use crate::state::{ExecutorState, State, note_status};
 
 /// An executor reports on a task.
 pub(crate) fn from_executor(
@@ -110,14 +110,8 @@ pub(crate) fn record(
         executor.launched.insert(task_id.clone(), wire);
     }
     let Some(task) = executor.launched.get_mut(task_id) else { return };
-    if !is_terminal(task.state()) {
-        task.set_state(new);
+    if note_status(task, &update.status) {
         ended(new).into_iter().for_each(|metric| fx.push(Effect::Count(metric)));
-    }
-    let kept = mesos::TaskStatus { data: None, ..update.status.clone() };
-    match task.statuses.last_mut() {
-        Some(last) if last.state == kept.state => *last = kept,
-        _ => task.statuses.push(kept),
     }
     if is_terminal(new) && executor.state == ExecutorState::Running {
         resize(state, id, executor_id, fx);
@@ -157,15 +151,13 @@ pub(crate) fn acknowledge_executor(
 }
 
 /// The framework has a task's last update: the books of the task are closed.
-pub(crate) fn closed(state: &mut State, id: &FrameworkId, task: &TaskId) {
-    let keep = state.config.max_completed_executors;
+pub(crate) fn closed(state: &mut State, id: &FrameworkId, task: &TaskId, fx: &mut Effects) {
     let Some(executor) = state.executor_of(id, task) else { return };
     executor.complete(task);
     let done = executor.state == ExecutorState::Terminated && executor.is_idle();
     let executor_id = executor.id.clone();
-    if done && let Some(framework) = state.frameworks.get_mut(id) {
-        framework.complete(&executor_id, keep);
-        state.forget_if_idle(id);
+    if done {
+        state.complete(id, &executor_id, fx);
     }
 }
 

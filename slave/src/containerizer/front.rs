@@ -2,13 +2,18 @@
 
 use futures::channel::oneshot;
 use futures::future::BoxFuture;
+use isolators::{ContainerSetup, Recovered};
 use libprocess::Handle;
 use protos::ids::ContainerId;
 use protos::mesos;
 use protos::resources::Resources;
 
 use super::mesos_containerizer::MesosContainerizer;
-use super::{ContainerConfig, ContainerError, ContainerFuture, Containerizer, Termination};
+use super::{
+    ContainerConfig, ContainerError, ContainerFuture, Containerizer, RecoveredContainer,
+    Termination,
+};
+use crate::fetcher::Fetcher;
 
 /// The front of the actor.
 pub(super) struct Front(pub(super) Handle<MesosContainerizer>);
@@ -31,7 +36,7 @@ impl Containerizer for Front {
         let asked = self.0.ask_later(move |this, _| {
             let isolators = this.isolators.iter();
             let updates: Vec<_> =
-                isolators.map(|i| i.update(&updated, resources.clone())).collect();
+                isolators.map(|i| i.update(&updated, resources.clone().into())).collect();
             let known = this.containers.get_mut(&updated).map(|c| c.resources = resources);
             async move {
                 known.ok_or_else(|| ContainerError::Unknown(updated.clone()))?;
@@ -54,14 +59,7 @@ impl Containerizer for Front {
 
     fn status(&self, id: &ContainerId) -> ContainerFuture<mesos::ContainerStatus> {
         let (asked_for, id) = (id.clone(), id.clone());
-        let asked = self.0.ask(move |this, _| match this.containers.get(&asked_for) {
-            None => Err(ContainerError::Unknown(asked_for)),
-            Some(container) => Ok(mesos::ContainerStatus {
-                container_id: Some(asked_for.wire()),
-                executor_pid: container.pid,
-                ..Default::default()
-            }),
-        });
+        let asked = self.0.ask_later(move |this, _| this.status(&asked_for));
         Box::pin(async move { asked.await.unwrap_or_else(|_| Err(gone(&id, "inspect"))) })
     }
 
@@ -89,24 +87,31 @@ impl Containerizer for Front {
         })
     }
 
-    fn recover(&self, known: Vec<(ContainerId, u32)>) -> ContainerFuture<()> {
+    fn recover(&self, known: Vec<RecoveredContainer>) -> ContainerFuture<()> {
         let told = self.0.ask_later(move |this, cx| {
-            for (id, pid) in &known {
-                this.take_over(id.clone(), *pid, cx);
-            }
+            this.take_over(&known, cx);
+            this.fetcher.tell(Fetcher::clear);
             let isolators = this.isolators.clone();
             async move {
+                let known = known.into_iter().map(|RecoveredContainer { id, pid, directory }| {
+                    let setup = ContainerSetup { directory, ..ContainerSetup::default() };
+                    Recovered { id, pid, setup }
+                });
+                let known: Vec<_> = known.collect();
                 for isolator in isolators {
-                    for (id, pid) in &known {
-                        // An isolator that fails here measures nothing of that container.
-                        let _ = isolator.prepare(id, Resources::new()).await;
-                        let _ = isolator.isolate(id, *pid).await;
-                    }
+                    // An isolator that fails here measures nothing of that container.
+                    let _ = isolator.recover(known.clone()).await;
                 }
             }
         });
+        let containerizer = self.0.clone();
         Box::pin(async move {
             let _ = told.await;
+            // Limits hold for them as for others.
+            containerizer.tell(|this, cx| {
+                let ids: Vec<ContainerId> = this.containers.keys().cloned().collect();
+                ids.iter().for_each(|id| this.watch(id, cx));
+            });
             Ok(())
         })
     }

@@ -1,27 +1,25 @@
-//! The containerizer that needs nothing but the operating system: a session for each container, and
-//! the isolators that the flag `isolation` names.
+//! The containerizer that needs nothing but the operating system: a launcher, and the isolators that
+//! the flag `isolation` names.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::channel::oneshot;
-use isolators::Isolator;
-use libprocess::subprocess::{Child, Ended, Target};
+use isolators::{Isolator, Limitation, merge_statistics};
+use libprocess::subprocess::Ended;
 use libprocess::{Ctx, Handle, Node, Process, Routes};
 use protos::ids::ContainerId;
 use protos::mesos;
 use protos::resources::Resources;
 
 use super::front::Front;
-use super::launcher::posix;
+use super::launcher::{self, Launcher, LauncherError, LauncherKind};
 use super::states::State;
-use super::{ContainerConfig, ContainerError, ContainerFuture, Containerizer, Termination};
-use crate::fetcher::{FetchRequest, Fetcher};
+use super::{ContainerError, ContainerFuture, Containerizer, RecoveredContainer, Termination};
+use crate::fetcher::{Fetcher, FetcherOptions};
 
-const SIGKILL: i32 = 9;
-/// Between two rounds of killing what is left of a container.
-const KILL_AGAIN: Duration = Duration::from_millis(100);
 /// Ended containers whose end is still known to who asks late.
 const MAX_REMEMBERED: usize = 1024;
 
@@ -34,22 +32,90 @@ pub struct ContainerizerOptions {
     pub fetcher: Vec<String>,
     /// The flag `frameworks_home`.
     pub frameworks_home: Option<String>,
+    /// What else the fetcher is told.
+    pub fetching: FetcherOptions,
+    /// The slave's working directory (flag `work_dir`).
+    pub work_dir: PathBuf,
+    /// State of running containers, gone after a reboot (flag `runtime_dir`).
+    pub runtime_dir: PathBuf,
+    /// How containers are started (flag `launcher`).
+    pub launcher: LauncherKind,
+    /// Program and leading arguments of `mesos-containerizer`.
+    pub helper: Vec<String>,
+    /// Where cgroups are (flag `cgroups_hierarchy`).
+    pub cgroups_hierarchy: PathBuf,
+    /// The cgroup that holds all containers' (flag `cgroups_root`).
+    pub cgroups_root: String,
+    /// How long killing a container may take (flag `cgroups_destroy_timeout`).
+    pub cgroups_destroy_timeout: Duration,
+    /// What else isolators are told.
+    pub isolating: isolators::Options,
+}
+
+impl Default for ContainerizerOptions {
+    fn default() -> Self {
+        Self {
+            isolation: "posix/cpu,posix/mem".to_owned(),
+            fetcher: vec!["mesos-fetcher".to_owned()],
+            frameworks_home: None,
+            fetching: FetcherOptions::default(),
+            work_dir: PathBuf::from("/var/lib/mesos"),
+            runtime_dir: PathBuf::from("/var/run/mesos"),
+            launcher: LauncherKind::Direct,
+            helper: vec!["mesos-containerizer".to_owned()],
+            cgroups_hierarchy: PathBuf::from("/sys/fs/cgroup"),
+            cgroups_root: "mesos".to_owned(),
+            cgroups_destroy_timeout: Duration::from_secs(60),
+            isolating: isolators::Options::default(),
+        }
+    }
+}
+
+/// The containerizer cannot be started.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StartError {
+    /// The isolators that were asked for cannot be served.
+    #[error(transparent)]
+    Isolation(#[from] isolators::select::SelectError),
+    /// Nor the launcher.
+    #[error(transparent)]
+    Launcher(#[from] LauncherError),
 }
 
 pub(super) struct Container {
-    state: State,
+    pub(super) state: State,
     pub(super) resources: Resources,
     pub(super) pid: Option<u32>,
-    ended: Option<Ended>,
+    pub(super) ended: Option<Ended>,
     /// Why the launch failed, if it did.
-    failure: Option<String>,
+    pub(super) failure: Option<String>,
+    /// The limit that it exceeded, if it did.
+    pub(super) limitation: Option<Limitation>,
+    /// Its isolators are cleaning up.
+    pub(super) cleaning: bool,
     pub(super) waiting: Vec<oneshot::Sender<Termination>>,
+}
+
+impl Container {
+    pub(super) fn new(state: State, resources: Resources, pid: Option<u32>) -> Self {
+        Self {
+            state,
+            resources,
+            pid,
+            ended: None,
+            failure: None,
+            limitation: None,
+            cleaning: false,
+            waiting: Vec::new(),
+        }
+    }
 }
 
 /// The process `mesos-containerizer(1)`.
 pub struct MesosContainerizer {
     pub(super) isolators: Vec<Arc<dyn Isolator>>,
-    fetcher: Handle<Fetcher>,
+    pub(super) launcher: Arc<dyn Launcher>,
+    pub(super) fetcher: Handle<Fetcher>,
     pub(super) containers: BTreeMap<ContainerId, Container>,
     /// How the last containers ended, oldest first: a short-lived one may end before its launcher
     /// comes to wait for it.
@@ -63,124 +129,37 @@ impl Process for MesosContainerizer {
 /// Starts the containerizer with its fetcher and isolators on a node.
 ///
 /// # Errors
-/// When the flag `isolation` cannot be served.
+/// When the isolators or the launcher that are asked for cannot be served.
 pub fn start(
     node: &Node,
     options: ContainerizerOptions,
-) -> Result<Arc<dyn Containerizer>, isolators::select::SelectError> {
-    let isolators = isolators::start(node, &options.isolation)?;
-    let fetcher = Fetcher::new(options.fetcher, options.frameworks_home);
+) -> Result<Arc<dyn Containerizer>, StartError> {
+    let isolation = isolators::Options {
+        work_dir: options.work_dir.clone(),
+        runtime_dir: options.runtime_dir.clone(),
+        linux_launcher: options.launcher == LauncherKind::Linux,
+        cgroups_hierarchy: options.cgroups_hierarchy.clone(),
+        cgroups_root: options.cgroups_root.clone(),
+        cgroups_destroy_timeout: options.cgroups_destroy_timeout,
+        isolation: options.isolation.clone(),
+        ..options.isolating.clone()
+    };
+    let isolators = isolators::start(node, &isolation)?;
+    let launcher = launcher::start(node, &options)?;
+    let fetcher = Fetcher::new(FetcherOptions {
+        helper: options.fetcher,
+        frameworks_home: options.frameworks_home,
+        ..options.fetching
+    });
     let fetcher = node.spawn_numbered("fetcher", fetcher);
     let (containers, remembered) = (BTreeMap::new(), VecDeque::new());
-    let process = MesosContainerizer { isolators, fetcher, containers, remembered };
+    let process = MesosContainerizer { isolators, launcher, fetcher, containers, remembered };
+    node.metrics().counter("containerizer/mesos/container_destroy_errors");
     Ok(Arc::new(Front(node.spawn_numbered("mesos-containerizer", process))))
 }
 
-/// The stages of a launch.
 impl MesosContainerizer {
-    pub(super) fn launch(
-        &mut self,
-        id: ContainerId,
-        config: ContainerConfig,
-        reply: oneshot::Sender<Result<(), ContainerError>>,
-        cx: &mut Ctx<Self>,
-    ) {
-        if self.containers.contains_key(&id) {
-            let _ = reply.send(Err(ContainerError::Exists(id)));
-            return;
-        }
-        let user = match config.user.as_deref().map(posix::user).transpose() {
-            Ok(user) => user,
-            Err(reason) => {
-                self.remember(&id, Termination { message: reason.clone(), ..Default::default() });
-                let _ = reply.send(Err(ContainerError::Launch { id, reason }));
-                return;
-            }
-        };
-        let container = Container {
-            state: State::Preparing,
-            resources: config.resources.clone(),
-            pid: None,
-            ended: None,
-            failure: None,
-            waiting: Vec::new(),
-        };
-        let preparing = self.isolators.iter().map(|i| i.prepare(&id, container.resources.clone()));
-        let preparing: Vec<_> = preparing.collect();
-        self.containers.insert(id.clone(), container);
-        let launch = Launch { id, config, user, reply };
-        cx.defer(
-            async move { futures::future::try_join_all(preparing).await },
-            move |this, prepared, cx| match prepared {
-                Ok(_) => this.prepared(launch, cx),
-                Err(error) => this.failed(launch, error.to_string(), cx),
-            },
-        );
-    }
-
-    fn prepared(&mut self, launch: Launch, cx: &mut Ctx<Self>) {
-        if !self.step(&launch.id, State::Fetching) {
-            return self.failed(launch, "destroyed while it was prepared".to_owned(), cx);
-        }
-        let request = FetchRequest {
-            container: launch.id.clone(),
-            directory: launch.config.directory.clone(),
-            uris: launch.config.command.uris.clone(),
-            user: launch.user,
-        };
-        let fetching = self.fetcher.ask_later(move |fetcher, cx| fetcher.fetch(request, cx));
-        cx.defer(fetching, move |this, fetched, cx| match fetched {
-            Ok(Ok(())) => this.fetched(launch, cx),
-            Ok(Err(error)) => this.failed(launch, error.to_string(), cx),
-            Err(gone) => this.failed(launch, gone.to_string(), cx),
-        });
-    }
-
-    fn fetched(&mut self, launch: Launch, cx: &mut Ctx<Self>) {
-        if !self.step(&launch.id, State::Isolating) {
-            return self.failed(launch, "destroyed while it fetched".to_owned(), cx);
-        }
-        let command = match posix::command(&launch.config, launch.user) {
-            Ok(command) => command,
-            Err(reason) => return self.failed(launch, reason, cx),
-        };
-        let starting = cx.subprocesses().spawn(command);
-        cx.defer(starting, move |this, started, cx| match started {
-            Ok(child) => this.started(launch, child, cx),
-            Err(error) => this.failed(launch, error.to_string(), cx),
-        });
-    }
-
-    fn started(&mut self, launch: Launch, child: Child, cx: &mut Ctx<Self>) {
-        let (id, pid) = (launch.id.clone(), child.pid);
-        if let Some(container) = self.containers.get_mut(&id) {
-            container.pid = Some(pid);
-        }
-        let ended = id.clone();
-        cx.defer(child.ended, move |this, end, cx| this.ended(&ended, end, cx));
-        let checkpoint = launch.config.pid_checkpoint.clone();
-        let disk = cx.disk();
-        let isolating: Vec<_> = self.isolators.iter().map(|i| i.isolate(&id, pid)).collect();
-        // The command runs already: a slave that crashes before the process id is on disk does not
-        // find it again. Such an executor notices that its slave is gone, and ends by itself.
-        let isolated = async move {
-            if let Some(path) = checkpoint {
-                let text = pid.to_string().into();
-                disk.write(&path, text).await.map_err(|error| error.to_string())?;
-            }
-            futures::future::try_join_all(isolating).await.map_err(|error| error.to_string())
-        };
-        cx.defer(isolated, move |this, isolated, cx| match isolated {
-            Ok(_) if this.step(&launch.id, State::Running) => {
-                let _ = launch.reply.send(Ok(()));
-                this.finish_if_ended(&launch.id, cx);
-            }
-            Ok(_) => this.failed(launch, "destroyed while it was started".to_owned(), cx),
-            Err(reason) => this.failed(launch, reason, cx),
-        });
-    }
-
-    fn step(&mut self, id: &ContainerId, next: State) -> bool {
+    pub(super) fn step(&mut self, id: &ContainerId, next: State) -> bool {
         match self.containers.get_mut(id) {
             Some(container) if container.state.may_become(next) => {
                 container.state = next;
@@ -190,91 +169,39 @@ impl MesosContainerizer {
         }
     }
 
-    /// A stage failed: what runs is killed, then the container is cleaned up.
-    fn failed(&mut self, launch: Launch, reason: String, cx: &mut Ctx<Self>) {
-        slog::warn!(cx.log(), "container launch failed";
-            "container" => %launch.id, "reason" => &reason);
-        let Launch { id, reply, .. } = launch;
-        if let Some(container) = self.containers.get_mut(&id) {
-            container.failure = Some(reason.clone());
-            container.state = State::Destroying;
-        }
-        self.kill(&id, cx);
-        let _ = reply.send(Err(ContainerError::Launch { id, reason }));
-    }
-}
-
-/// The end of a container.
-impl MesosContainerizer {
-    fn ended(&mut self, id: &ContainerId, end: Ended, cx: &mut Ctx<Self>) {
-        let Some(container) = self.containers.get_mut(id) else { return };
-        container.ended = Some(end);
-        // A launch that is not over yet goes on: it was one, however short, and no failure.
-        if container.state != State::Isolating {
-            self.finish_if_ended(id, cx);
-        }
-    }
-
-    fn finish_if_ended(&mut self, id: &ContainerId, cx: &mut Ctx<Self>) {
-        let Some(container) = self.containers.get_mut(id) else { return };
-        if container.ended.is_some() {
-            container.state = State::Destroying;
-            self.kill(id, cx);
-        }
-    }
-
-    pub(super) fn destroy(&mut self, id: &ContainerId, cx: &mut Ctx<Self>) {
-        let fetches = self.containers.get(id).is_some_and(|it| it.state == State::Fetching);
-        if fetches {
-            let id = id.clone();
-            self.fetcher.tell(move |fetcher, cx| fetcher.stop(&id, cx));
-        }
-        if self.step(id, State::Destroying) {
-            // Before the command is started there is nothing to kill: the launch notices.
-            self.kill(id, cx);
-        }
-    }
-
-    /// Kills what is left; cleans up once the first process has been reaped.
-    fn kill(&mut self, id: &ContainerId, cx: &mut Ctx<Self>) {
-        let Some(container) = self.containers.get(id) else { return };
-        if let Some(pid) = container.pid
-            && let Err(error) = cx.subprocesses().signal(Target::Tree(pid), SIGKILL)
-        {
-            slog::warn!(cx.log(), "cannot kill container";
-                "container" => %id, "reason" => %error);
-        }
-        let started = container.pid.is_some();
-        let over = container.ended.is_some() || (!started && container.failure.is_some());
-        let id = id.clone();
-        if over {
-            let cleaning: Vec<_> = self.isolators.iter().rev().map(|i| i.cleanup(&id)).collect();
-            let cleaning = futures::future::join_all(cleaning);
-            cx.defer(cleaning, move |this, _, cx| this.cleaned_up(&id, cx));
-        } else if started {
-            // Processes that were forked meanwhile are caught in the next round.
-            cx.after(KILL_AGAIN, move |this, cx| this.kill(&id, cx));
-        }
-    }
-
-    fn cleaned_up(&mut self, id: &ContainerId, _: &mut Ctx<Self>) {
-        let Some(container) = self.containers.remove(id) else { return };
-        let termination = Termination {
-            status: container.ended.and_then(|ended| ended.status),
-            message: container.failure.unwrap_or_default(),
-            ..Termination::default()
-        };
-        for waiting in container.waiting {
-            let _ = waiting.send(termination.clone());
-        }
-        self.remember(id, termination);
-    }
-
-    fn remember(&mut self, id: &ContainerId, termination: Termination) {
+    pub(super) fn remember(&mut self, id: &ContainerId, termination: Termination) {
         if self.remembered.len() == MAX_REMEMBERED {
             self.remembered.pop_front();
         }
         self.remembered.push_back((id.clone(), termination));
+    }
+
+    /// Watches processes that an earlier slave started, which are no children of ours, and has what
+    /// else of that slave is found killed.
+    pub(super) fn take_over(&mut self, known: &[RecoveredContainer], cx: &mut Ctx<Self>) {
+        for found in known {
+            let id = found.id.clone();
+            let gone = self.launcher.adopt(found, cx.subprocesses());
+            // The number of a process that is gone may be another's by now: it is not signalled.
+            let pid = gone.is_some().then_some(found.pid);
+            let container = Container::new(State::Running, Resources::new(), pid);
+            self.containers.insert(id.clone(), container);
+            match gone {
+                Some(gone) => cx.defer(gone, move |this, end, cx| this.ended(&id, end, cx)),
+                None => cx.later(move |this, cx| this.ended(&id, launcher::unknown_end(), cx)),
+            }
+        }
+        let known: BTreeSet<ContainerId> = known.iter().map(|found| found.id.clone()).collect();
+        for orphan in self.launcher.orphans(&known) {
+            slog::info!(cx.log(), "killing what an earlier slave left"; "container" => %orphan);
+            let killed = self.launcher.destroy(&orphan, None, cx.subprocesses());
+            cx.defer(killed, move |_, killed, cx| {
+                if let Err(reason) = killed {
+                    slog::warn!(cx.log(), "cannot kill it";
+                        "container" => %orphan, "reason" => reason);
+                }
+            });
+        }
     }
 
     pub(super) fn usage(
@@ -289,8 +216,8 @@ impl MesosContainerizer {
         // What was allocated is both: nothing is given beyond it yet.
         let cpus = Some(container.resources.cpus());
         let mem = Some((container.resources.mem() * 1_048_576.0) as u64);
+        let timestamp = cx.now().as_secs_f64();
         let mut statistics = mesos::ResourceStatistics {
-            timestamp: cx.now().as_secs_f64(),
             cpus_soft_limit: cpus,
             cpus_limit: cpus,
             mem_soft_limit_bytes: mem,
@@ -306,41 +233,30 @@ impl MesosContainerizer {
                     operation: "measure",
                     reason: error.to_string(),
                 })?;
-                merge(&mut statistics, part);
+                merge_statistics(&mut statistics, &part);
             }
+            statistics.timestamp = timestamp;
             Ok(statistics)
         })
     }
-}
 
-/// One launch on its way through the stages.
-struct Launch {
-    id: ContainerId,
-    config: ContainerConfig,
-    user: Option<(u32, u32)>,
-    reply: oneshot::Sender<Result<(), ContainerError>>,
-}
-
-/// Adds what one isolator measured.
-fn merge(into: &mut mesos::ResourceStatistics, part: mesos::ResourceStatistics) {
-    into.cpus_user_time_secs = part.cpus_user_time_secs.or(into.cpus_user_time_secs);
-    into.cpus_system_time_secs = part.cpus_system_time_secs.or(into.cpus_system_time_secs);
-    into.mem_rss_bytes = part.mem_rss_bytes.or(into.mem_rss_bytes);
-}
-
-impl MesosContainerizer {
-    /// Watches a process that an earlier slave started; it is no child of ours.
-    pub(super) fn take_over(&mut self, id: ContainerId, pid: u32, cx: &mut Ctx<Self>) {
-        let container = Container {
-            state: State::Running,
-            resources: Resources::new(),
-            pid: Some(pid),
-            ended: None,
-            failure: None,
-            waiting: Vec::new(),
+    pub(super) fn status(&self, id: &ContainerId) -> ContainerFuture<mesos::ContainerStatus> {
+        let Some(container) = self.containers.get(id) else {
+            let unknown = ContainerError::Unknown(id.clone());
+            return Box::pin(async { Err(unknown) });
         };
-        self.containers.insert(id.clone(), container);
-        let gone = cx.subprocesses().wait(pid);
-        cx.defer(gone, move |this, end, cx| this.ended(&id, end, cx));
+        let mut status = mesos::ContainerStatus {
+            container_id: Some(id.wire()),
+            executor_pid: container.pid,
+            ..Default::default()
+        };
+        let parts: Vec<_> = self.isolators.iter().map(|i| i.status(id)).collect();
+        Box::pin(async move {
+            for part in futures::future::join_all(parts).await {
+                // An isolator that cannot tell keeps nobody from knowing the rest.
+                isolators::merge_status(&mut status, &part.unwrap_or_default());
+            }
+            Ok(status)
+        })
     }
 }

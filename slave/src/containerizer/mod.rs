@@ -1,7 +1,10 @@
 //! What runs containers: the seam between the slave and the host.
 
+mod ending;
 mod front;
+pub mod helper;
 mod launcher;
+mod launching;
 pub mod mesos_containerizer;
 mod states;
 
@@ -14,7 +17,10 @@ use protos::ids::ContainerId;
 use protos::mesos;
 use protos::resources::Resources;
 
-pub use mesos_containerizer::{ContainerizerOptions, MesosContainerizer, start};
+pub use launcher::{LauncherError, LauncherKind};
+pub use mesos_containerizer::{ContainerizerOptions, MesosContainerizer, StartError, start};
+
+pub(crate) use launcher::linux_is_usable;
 
 /// What a container is to run, where, and with how much.
 #[derive(Debug, Clone)]
@@ -36,6 +42,17 @@ pub struct ContainerConfig {
     pub environment: BTreeMap<String, String>,
     /// Where `forked.pid` is to be written before the command runs, if the framework checkpoints.
     pub pid_checkpoint: Option<PathBuf>,
+}
+
+/// A container that an earlier slave started and that may still run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecoveredContainer {
+    /// Which container.
+    pub id: ContainerId,
+    /// Its first process, as it was written down before the command ran.
+    pub pid: u32,
+    /// The sandbox.
+    pub directory: PathBuf,
 }
 
 /// How a container ended.
@@ -100,7 +117,7 @@ pub trait Containerizer: Send + Sync {
     fn wait(&self, id: &ContainerId) -> BoxFuture<'static, Option<Termination>>;
     /// Kills everything in the container; ready when it is gone.
     fn destroy(&self, id: &ContainerId) -> ContainerFuture<()>;
-    /// Takes over containers that an earlier slave started: container id and first process. What
-    /// else of that slave is found on the host is destroyed.
-    fn recover(&self, known: Vec<(ContainerId, u32)>) -> ContainerFuture<()>;
+    /// Takes over containers that an earlier slave started. What else of that slave is found on the
+    /// host is destroyed. A container whose process is gone is taken over too, and ends at once.
+    fn recover(&self, known: Vec<RecoveredContainer>) -> ContainerFuture<()>;
 }

@@ -19,6 +19,8 @@ use super::task::{CommandTask, Effect};
 
 /// What a shutdown keeps in hand for reaping and for the last update.
 const SHUTDOWN_RESERVE: Duration = Duration::from_secs(2);
+/// From one attempt to register to the next.
+const REGISTER_AGAIN: Duration = Duration::from_secs(1);
 /// The slave has so long to acknowledge the terminal update.
 const LAST_ACK: Duration = Duration::from_secs(60);
 
@@ -74,12 +76,7 @@ impl Process for CommandExecutor {
     }
 
     fn initialize(&mut self, cx: &mut Ctx<Self>) {
-        cx.link(&self.slave);
-        let message = RegisterExecutorMessage {
-            framework_id: self.settings.framework.wire(),
-            executor_id: self.settings.executor.wire(),
-        };
-        cx.send(&self.slave, &message);
+        self.register(cx);
     }
 
     fn exited(&mut self, pid: &Pid, cx: &mut Ctx<Self>) {
@@ -104,6 +101,20 @@ impl Process for CommandExecutor {
 
 /// Messages of the slave.
 impl CommandExecutor {
+    /// Asks for the task until the slave answers: it may be restarting just now.
+    fn register(&mut self, cx: &mut Ctx<Self>) {
+        if self.slave_id.is_some() || self.shutting_down {
+            return;
+        }
+        cx.link(&self.slave);
+        let message = RegisterExecutorMessage {
+            framework_id: self.settings.framework.wire(),
+            executor_id: self.settings.executor.wire(),
+        };
+        cx.send(&self.slave, &message);
+        cx.after(REGISTER_AGAIN, Self::register);
+    }
+
     fn registered(&mut self, m: ExecutorRegisteredMessage, cx: &mut Ctx<Self>) {
         slog::info!(cx.log(), "registered"; "slave" => &m.slave_id.value);
         self.framework = Some(m.framework_info);
@@ -115,6 +126,9 @@ impl CommandExecutor {
         self.slave_id = Some(m.slave_id);
         if let Some(timer) = self.recovery.take() {
             cx.cancel(&timer);
+        }
+        if self.task.as_ref().is_some_and(CommandTask::is_over) {
+            self.await_acknowledgement(cx);
         }
     }
 
@@ -206,12 +220,20 @@ impl CommandExecutor {
                         executor.decide(|task| task.time_is_over(now), cx);
                     });
                 }
-                Effect::AwaitAcknowledgement => {
-                    let limit = if self.shutting_down { SHUTDOWN_RESERVE } else { LAST_ACK };
-                    cx.after(limit, |_, cx| cx.stop());
-                }
+                Effect::AwaitAcknowledgement => self.await_acknowledgement(cx),
             }
         }
+    }
+
+    /// The end has been told: it is to be acknowledged soon, unless the slave is gone and may come
+    /// back for it.
+    fn await_acknowledgement(&self, cx: &mut Ctx<Self>) {
+        let limit = if self.shutting_down { SHUTDOWN_RESERVE } else { LAST_ACK };
+        cx.after(limit, |executor, cx| {
+            if executor.recovery.is_none() || executor.shutting_down {
+                cx.stop();
+            }
+        });
     }
 
     fn started(&mut self, started: Result<Child, SubprocessError>, cx: &mut Ctx<Self>) {

@@ -7,6 +7,7 @@ pub fn run_helper(args: &[String]) -> Option<ExitCode> {
     match args.first()?.as_str() {
         "mesos-executor" => Some(super::main()),
         "mesos-fetcher" => Some(crate::fetcher::main()),
+        "mesos-containerizer" => Some(crate::containerizer::helper::main()),
         _ => None,
     }
 }

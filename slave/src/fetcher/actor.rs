@@ -2,13 +2,18 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use futures::channel::oneshot;
-use libprocess::subprocess::{Child, Command, Ended, Output, SubprocessError, Target};
+use libprocess::subprocess::{Child, Command, Ended, Output, Target};
 use libprocess::{Ctx, Process, Routes};
 use protos::ids::ContainerId;
+use protos::mesos::DurationInfo;
 use protos::mesos::command_info::Uri;
+use protos::mesos::fetcher::fetcher_info::item::Action;
 use protos::mesos::fetcher::{FetcherInfo, fetcher_info};
+
+use super::cache::{Cache, Plan};
 
 /// What to fetch, and where to.
 #[derive(Debug, Clone)]
@@ -42,30 +47,83 @@ struct Fetching {
     stopped: bool,
 }
 
-/// Who waits for a fetch, and where it goes to.
+/// Who waits for a fetch, and what for.
 struct Waiting {
-    container: ContainerId,
-    directory: PathBuf,
+    request: FetchRequest,
     reply: oneshot::Sender<Result<(), FetchError>>,
+}
+
+/// What the fetcher is told once.
+#[derive(Debug, Clone)]
+pub struct FetcherOptions {
+    /// Program and leading arguments of the helper.
+    pub helper: Vec<String>,
+    /// Paths without a scheme that are not absolute lie below it (flag `frameworks_home`).
+    pub frameworks_home: Option<String>,
+    /// Where the cache is (flag `fetcher_cache_dir`); it is emptied at the start.
+    pub cache_dir: PathBuf,
+    /// Bytes that the cache may hold (flag `fetcher_cache_size`).
+    pub cache_bytes: u64,
+    /// A transfer that stands still for so long has failed (flag `fetcher_stall_timeout`).
+    pub stall_timeout: Duration,
+    /// Where the Hadoop client is (flag `hadoop_home`); in the path when absent.
+    pub hadoop_home: Option<String>,
+}
+
+impl Default for FetcherOptions {
+    fn default() -> Self {
+        Self {
+            helper: vec!["mesos-fetcher".to_owned()],
+            frameworks_home: None,
+            cache_dir: std::env::temp_dir().join("mesos/fetch"),
+            cache_bytes: 2 * 1024 * 1024 * 1024,
+            stall_timeout: Duration::from_secs(60),
+            hadoop_home: None,
+        }
+    }
 }
 
 /// Starts the helper.
 pub struct Fetcher {
-    /// Program and leading arguments of the helper.
-    helper: Vec<String>,
-    /// Paths without a scheme that are not absolute lie below it (flag `frameworks_home`).
-    frameworks_home: Option<String>,
+    options: FetcherOptions,
+    cache: Cache,
     running: BTreeMap<ContainerId, Fetching>,
+    /// Fetches that need what another one is downloading, oldest first.
+    queue: Vec<Waiting>,
 }
 
 impl Process for Fetcher {
     fn routes(_: &mut Routes<Self>) {}
+
+    fn initialize(&mut self, cx: &mut Ctx<Self>) {
+        let (metrics, handle) = (cx.node().metrics(), cx.handle());
+        for name in ["succeeded", "failed"] {
+            metrics.counter(&format!("containerizer/fetcher/task_fetches_{name}"));
+        }
+        metrics.gauge("containerizer/fetcher/cache_size_total_bytes", &handle, |fetcher: &Self| {
+            fetcher.cache.limit() as f64
+        });
+        metrics.gauge("containerizer/fetcher/cache_size_used_bytes", &handle, |fetcher: &Self| {
+            fetcher.cache.used() as f64
+        });
+    }
 }
 
 impl Fetcher {
     /// A fetcher that has yet to be spawned.
-    pub fn new(helper: Vec<String>, frameworks_home: Option<String>) -> Self {
-        Self { helper, frameworks_home, running: BTreeMap::new() }
+    pub fn new(options: FetcherOptions) -> Self {
+        let cache = Cache::new(options.cache_bytes);
+        Self { options, cache, running: BTreeMap::new(), queue: Vec::new() }
+    }
+
+    /// Forgets what an earlier slave cached: nobody knows whether it is whole.
+    pub fn clear(&mut self, cx: &mut Ctx<Self>) {
+        let removed = cx.disk().remove(&self.options.cache_dir);
+        cx.defer(removed, |_, removed, cx| {
+            if let Err(error) = removed {
+                slog::warn!(cx.log(), "cannot empty the fetcher's cache"; "reason" => %error);
+            }
+        });
     }
 
     /// Fetches; ready at once when there is nothing to fetch.
@@ -80,18 +138,50 @@ impl Fetcher {
             // The receiver is still here.
             let _ = reply.send(Ok(()));
         } else {
-            let starting = cx.subprocesses().spawn(self.command(&request));
-            let FetchRequest { container, directory, .. } = request;
-            self.running.insert(container.clone(), Fetching::default());
-            let waiting = Waiting { container, directory, reply };
-            cx.defer(starting, move |this, started, cx| this.started(waiting, started, cx));
+            self.running.insert(request.container.clone(), Fetching::default());
+            self.begin(Waiting { request, reply }, cx);
         }
         let reason = "the fetcher is gone".to_owned();
         async move { fetched.await.unwrap_or(Err(FetchError { directory, reason })) }
     }
 
+    /// Starts the helper, or queues the fetch behind another one's download.
+    fn begin(&mut self, waiting: Waiting, cx: &mut Ctx<Self>) {
+        let request = &waiting.request;
+        let user = request.user.map(|(uid, _)| uid.to_string());
+        let actions = match self.cache.plan(user.as_deref(), &request.uris) {
+            Plan::Wait => return self.queue.push(waiting),
+            Plan::Go(actions) => actions,
+        };
+        let command = self.command(request, &actions);
+        let caches = actions.iter().any(|(_, file)| file.is_some());
+        let (disk, directory, owner) = (cx.disk(), self.directory(request), request.user);
+        let os = cx.subprocesses();
+        let starting = async move {
+            if caches {
+                let failed = |error: libprocess::disk::DiskError| error.to_string();
+                disk.create_dir(&directory).await.map_err(failed)?;
+                if let Some((uid, gid)) = owner {
+                    disk.chown(&directory, uid, gid).await.map_err(failed)?;
+                }
+            }
+            os.spawn(command).await.map_err(|error| error.to_string())
+        };
+        cx.defer(starting, move |this, started, cx| this.started(waiting, started, cx));
+    }
+
+    /// Where files of the request's user are cached.
+    fn directory(&self, request: &FetchRequest) -> PathBuf {
+        let user = request.user.map_or_else(|| "slave".to_owned(), |(uid, _)| uid.to_string());
+        self.options.cache_dir.join(user)
+    }
+
     /// Kills the helper that fetches for a container, if there is one; that fetch then fails.
     pub fn stop(&mut self, container: &ContainerId, cx: &mut Ctx<Self>) {
+        if let Some(at) = self.queue.iter().position(|it| it.request.container == *container) {
+            let waiting = self.queue.remove(at);
+            return self.tell(waiting, Err("the fetch was stopped".to_owned()), cx);
+        }
         let Some(fetching) = self.running.get_mut(container) else { return };
         fetching.stopped = true;
         if let Some(pid) = fetching.pid
@@ -102,61 +192,94 @@ impl Fetcher {
         }
     }
 
-    fn started(
-        &mut self,
-        waiting: Waiting,
-        started: Result<Child, SubprocessError>,
-        cx: &mut Ctx<Self>,
-    ) {
+    fn started(&mut self, waiting: Waiting, started: Result<Child, String>, cx: &mut Ctx<Self>) {
         let child = match started {
             Ok(child) => child,
-            Err(error) => return self.over(waiting, Err(error.to_string())),
+            Err(reason) => return self.over(waiting, Err(reason), cx),
         };
-        let fetching = self.running.entry(waiting.container.clone()).or_default();
+        let container = waiting.request.container.clone();
+        let fetching = self.running.entry(container.clone()).or_default();
         fetching.pid = Some(child.pid);
         if fetching.stopped {
-            self.stop(&waiting.container, cx);
+            self.stop(&container, cx);
         }
-        cx.defer(child.ended, move |this, ended, _| this.ended(waiting, &ended));
+        cx.defer(child.ended, move |this, ended, cx| this.ended(waiting, &ended, cx));
     }
 
-    fn ended(&mut self, waiting: Waiting, ended: &Ended) {
-        let stopped = self.running.get(&waiting.container).is_some_and(|it| it.stopped);
+    fn ended(&mut self, waiting: Waiting, ended: &Ended, cx: &mut Ctx<Self>) {
+        let stopped = self.running.get(&waiting.request.container).is_some_and(|it| it.stopped);
         let outcome = match ended.status {
             Some(status) if status.success() => Ok(()),
             _ if stopped => Err("the fetch was stopped".to_owned()),
             _ => Err("the fetcher failed, see stderr in the sandbox".to_owned()),
         };
-        self.over(waiting, outcome);
+        self.over(waiting, outcome, cx);
     }
 
-    fn over(&mut self, waiting: Waiting, outcome: Result<(), String>) {
-        let Waiting { container, directory, reply } = waiting;
-        self.running.remove(&container);
+    /// The helper is done: the cache's books follow what is on disk.
+    fn over(&mut self, waiting: Waiting, outcome: Result<(), String>, cx: &mut Ctx<Self>) {
+        let directory = self.directory(&waiting.request);
+        let caches = waiting.request.uris.iter().any(|uri| uri.cache.unwrap_or(false));
+        if !caches {
+            return self.tell(waiting, outcome, cx);
+        }
+        let listed = cx.disk().list(&directory);
+        cx.defer(listed, move |this, listed, cx| {
+            let files = listed.unwrap_or_default();
+            let size = |name: &str| {
+                let found = files.iter().find(|file| file.path.ends_with(name));
+                found.map(|file| file.size)
+            };
+            let request = &waiting.request;
+            let user = request.user.map(|(uid, _)| uid.to_string());
+            for (user, file) in this.cache.over(user.as_deref(), &request.uris, size) {
+                let directory = user.unwrap_or_else(|| "slave".to_owned());
+                let path = this.options.cache_dir.join(directory).join(file);
+                // What cannot be removed is removed at the next start.
+                cx.defer(cx.disk().remove(&path), |_, _, _| {});
+            }
+            this.tell(waiting, outcome, cx);
+            for waiting in std::mem::take(&mut this.queue) {
+                this.begin(waiting, cx);
+            }
+        });
+    }
+
+    fn tell(&mut self, waiting: Waiting, outcome: Result<(), String>, cx: &Ctx<Self>) {
+        let Waiting { request, reply } = waiting;
+        self.running.remove(&request.container);
+        let name = if outcome.is_ok() { "succeeded" } else { "failed" };
+        let metric = format!("containerizer/fetcher/task_fetches_{name}");
+        cx.node().metrics().counter(&metric).increment();
+        let directory = request.directory;
         // Who asked may be gone; what was fetched stays all the same.
         let _ = reply.send(outcome.map_err(|reason| FetchError { directory, reason }));
     }
 
-    fn command(&self, request: &FetchRequest) -> Command {
-        let item = |uri: &Uri| fetcher_info::Item {
+    fn command(&self, request: &FetchRequest, actions: &[(Action, Option<String>)]) -> Command {
+        let item = |(uri, (action, file)): (&Uri, &(Action, Option<String>))| fetcher_info::Item {
             uri: uri.clone(),
-            action: fetcher_info::item::Action::BypassCache.into(),
-            cache_filename: None,
+            action: (*action).into(),
+            cache_filename: file.clone(),
         };
+        let stall = i64::try_from(self.options.stall_timeout.as_nanos()).unwrap_or(i64::MAX);
         let info = FetcherInfo {
             sandbox_directory: request.directory.display().to_string(),
-            items: request.uris.iter().map(item).collect(),
-            frameworks_home: self.frameworks_home.clone(),
+            cache_directory: Some(self.directory(request).display().to_string()),
+            items: request.uris.iter().zip(actions).map(item).collect(),
+            frameworks_home: self.options.frameworks_home.clone(),
+            stall_timeout: Some(DurationInfo { nanoseconds: stall }),
             ..FetcherInfo::default()
         };
         let json = protos::json::to_json(&info).to_string();
-        let env = BTreeMap::from([
+        let mut env = BTreeMap::from([
             ("MESOS_FETCHER_INFO".to_owned(), json),
             ("PATH".to_owned(), "/usr/local/bin:/usr/bin:/bin".to_owned()),
         ]);
+        env.extend(self.options.hadoop_home.clone().map(|home| ("HADOOP_HOME".to_owned(), home)));
         Command {
-            program: self.helper.first().cloned().unwrap_or_default(),
-            argv: self.helper.clone(),
+            program: self.options.helper.first().cloned().unwrap_or_default(),
+            argv: self.options.helper.clone(),
             env,
             cwd: Some(request.directory.clone()),
             stdout: Output::File(request.directory.join("stdout")),

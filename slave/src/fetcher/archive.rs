@@ -5,8 +5,8 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Component, Path, PathBuf};
 
-/// Most bytes that one archive may grow to.
-const MAX_EXTRACTED_BYTES: u64 = 64 * 1024 * 1024 * 1024;
+/// Most entries that one archive may have: each takes an inode, however small it is.
+const MAX_ENTRIES: usize = 1_000_000;
 
 /// An archive cannot be extracted.
 #[derive(Debug, thiserror::Error)]
@@ -19,6 +19,9 @@ pub enum ArchiveError {
         /// The entry.
         entry: PathBuf,
     },
+    /// It grows beyond what there is room for.
+    #[error("archive {0} is too large when extracted")]
+    TooLarge(PathBuf),
     /// It cannot be read, or something cannot be written.
     #[error("cannot extract {archive}: {source}")]
     Io {
@@ -54,44 +57,70 @@ fn kind(name: &str) -> Option<Kind> {
     kinds.into_iter().find(|(suffix, _)| name.ends_with(suffix)).map(|(_, kind)| kind)
 }
 
-/// Extracts `archive` into `into` when its name says that it is one. False when it does not.
+/// Extracts `archive` into `into` when its name says that it is one, to at most `most` bytes. False
+/// when its name does not say so.
 ///
 /// # Errors
 /// [`ArchiveError`]; what was extracted before stays.
-pub(super) fn extract(archive: &Path, into: &Path) -> Result<bool, ArchiveError> {
+pub(super) fn extract(archive: &Path, into: &Path, most: u64) -> Result<bool, ArchiveError> {
     let name = archive.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let Some(kind) = kind(&name) else { return Ok(false) };
     let io = |source| ArchiveError::Io { archive: archive.to_owned(), source };
     let file = io::BufReader::new(File::open(archive).map_err(io)?);
     match kind {
-        Kind::Tar => untar(file, archive, into)?,
-        Kind::TarGz => untar(flate2::bufread::MultiGzDecoder::new(file), archive, into)?,
-        Kind::TarBz2 => untar(bzip2::bufread::MultiBzDecoder::new(file), archive, into)?,
+        Kind::Tar => untar(file, archive, into, most)?,
+        Kind::TarGz => untar(flate2::bufread::MultiGzDecoder::new(file), archive, into, most)?,
+        Kind::TarBz2 => untar(bzip2::bufread::MultiBzDecoder::new(file), archive, into, most)?,
         Kind::TarXz => {
             let mut file = file;
-            let mut plain = tempfile::tempfile_in(into).map_err(io)?;
-            lzma_rs::xz_decompress(&mut file, &mut plain)
-                .map_err(|error| io(io::Error::other(format!("{error:?}"))))?;
-            io::Seek::rewind(&mut plain).map_err(io)?;
-            untar(plain, archive, into)?;
+            let plain = tempfile::tempfile_in(into).map_err(io)?;
+            // Twice: what is extracted comes on top of it.
+            let mut plain = Bounded { file: plain, left: most / 2 };
+            lzma_rs::xz_decompress(&mut file, &mut plain).map_err(|error| match plain.left {
+                0 => ArchiveError::TooLarge(archive.to_owned()),
+                _ => io(io::Error::other(format!("{error:?}"))),
+            })?;
+            io::Seek::rewind(&mut plain.file).map_err(io)?;
+            untar(plain.file, archive, into, most / 2)?;
         }
-        Kind::Zip => unzip(file, archive, into)?,
+        Kind::Zip => unzip(file, archive, into, most)?,
         Kind::Gz => {
             let target = into.join(name.strip_suffix(".gz").unwrap_or(&name));
             let plain = flate2::bufread::MultiGzDecoder::new(file);
-            copy_new(plain, &target).map_err(io)?;
+            let copied = copy_new(plain, &target, most).map_err(io)?;
+            if copied == most {
+                return Err(ArchiveError::TooLarge(archive.to_owned()));
+            }
         }
     }
     Ok(true)
 }
 
-fn copy_new(from: impl Read, to: &Path) -> io::Result<()> {
-    let mut file = File::create(to)?;
-    let copied = io::copy(&mut from.take(MAX_EXTRACTED_BYTES), &mut file)?;
-    if copied == MAX_EXTRACTED_BYTES {
-        return Err(io::Error::other("too large when extracted"));
+/// A file that takes so many bytes and no more.
+struct Bounded {
+    file: File,
+    left: u64,
+}
+
+impl io::Write for Bounded {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if bytes.len() as u64 > self.left {
+            self.left = 0;
+            return Err(io::Error::other("too large when extracted"));
+        }
+        let written = self.file.write(bytes)?;
+        self.left -= written as u64;
+        Ok(written)
     }
-    Ok(())
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+/// Copies at most so many bytes into a new file; how many it were.
+fn copy_new(from: impl Read, to: &Path, most: u64) -> io::Result<u64> {
+    io::copy(&mut from.take(most), &mut File::create(to)?)
 }
 
 /// A path that goes down only.
@@ -136,17 +165,24 @@ fn depth(root: &Path, within: &Path) -> Option<usize> {
     None
 }
 
-fn untar(from: impl Read, archive: &Path, into: &Path) -> Result<(), ArchiveError> {
+fn untar(from: impl Read, archive: &Path, into: &Path, most: u64) -> Result<(), ArchiveError> {
     let io = |source| ArchiveError::Io { archive: archive.to_owned(), source };
     let escape = |entry: &Path| ArchiveError::Escape {
         archive: archive.to_owned(),
         entry: entry.to_owned(),
     };
-    let mut tar = tar::Archive::new(from.take(MAX_EXTRACTED_BYTES));
+    let too_large = || ArchiveError::TooLarge(archive.to_owned());
+    let mut left = most;
+    // Headers and padding come on top of what is extracted.
+    let mut tar = tar::Archive::new(from.take(most.saturating_mul(2)));
     tar.set_preserve_permissions(true);
     tar.set_overwrite(true);
-    for entry in tar.entries().map_err(io)? {
+    for (number, entry) in tar.entries().map_err(io)?.enumerate() {
         let mut entry = entry.map_err(io)?;
+        left = left.checked_sub(entry.size()).ok_or_else(too_large)?;
+        if number == MAX_ENTRIES {
+            return Err(too_large());
+        }
         let path = entry.path().map_err(io)?.into_owned();
         let kind = entry.header().entry_type();
         let target = entry.link_name().map_err(io)?.map(std::borrow::Cow::into_owned);
@@ -168,9 +204,18 @@ fn untar(from: impl Read, archive: &Path, into: &Path) -> Result<(), ArchiveErro
     Ok(())
 }
 
-fn unzip(from: impl Read + io::Seek, archive: &Path, into: &Path) -> Result<(), ArchiveError> {
+fn unzip(
+    from: impl Read + io::Seek,
+    archive: &Path,
+    into: &Path,
+    most: u64,
+) -> Result<(), ArchiveError> {
+    let mut left = most;
     let io = |source| ArchiveError::Io { archive: archive.to_owned(), source };
     let mut zip = zip::ZipArchive::new(from).map_err(|error| io(io::Error::other(error)))?;
+    if zip.len() > MAX_ENTRIES {
+        return Err(ArchiveError::TooLarge(archive.to_owned()));
+    }
     for index in 0..zip.len() {
         let entry = zip.by_index(index).map_err(|error| io(io::Error::other(error)))?;
         let link = entry.unix_mode().is_some_and(|mode| mode & 0o170_000 == 0o120_000);
@@ -187,7 +232,10 @@ fn unzip(from: impl Read + io::Seek, archive: &Path, into: &Path) -> Result<(), 
             fs::create_dir_all(parent).map_err(io)?;
         }
         let mode = entry.unix_mode();
-        copy_new(entry, &target).map_err(io)?;
+        left -= copy_new(entry, &target, left).map_err(io)?;
+        if left == 0 {
+            return Err(ArchiveError::TooLarge(archive.to_owned()));
+        }
         if let Some(mode) = mode {
             use std::os::unix::fs::PermissionsExt;
             let bits = fs::Permissions::from_mode(mode & 0o777);
@@ -198,151 +246,4 @@ fn unzip(from: impl Read + io::Seek, archive: &Path, into: &Path) -> Result<(), 
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn tar_with(entries: &[(&str, tar::EntryType, &str)]) -> Vec<u8> {
-        let mut builder = tar::Builder::new(Vec::new());
-        for (path, kind, target) in entries {
-            let mut header = tar::Header::new_gnu();
-            // Written by hand: the builder refuses the paths that this test is about.
-            header.as_old_mut().name[..path.len()].copy_from_slice(path.as_bytes());
-            header.as_old_mut().linkname[..target.len()].copy_from_slice(target.as_bytes());
-            header.set_entry_type(*kind);
-            header.set_mode(0o644);
-            header.set_size(if *kind == tar::EntryType::Regular { 2 } else { 0 });
-            header.set_cksum();
-            let body: &[u8] = if *kind == tar::EntryType::Regular { b"hi" } else { b"" };
-            builder.append(&header, body).unwrap();
-        }
-        builder.into_inner().unwrap()
-    }
-
-    fn extracted(entries: &[(&str, tar::EntryType, &str)]) -> (tempfile::TempDir, bool) {
-        let root = tempfile::tempdir().unwrap();
-        let sandbox = root.path().join("sandbox");
-        fs::create_dir(&sandbox).unwrap();
-        let archive = root.path().join("a.tar");
-        fs::write(&archive, tar_with(entries)).unwrap();
-        let done = extract(&archive, &sandbox).is_ok();
-        (root, done)
-    }
-
-    #[test]
-    fn archive_ordinary_entries_are_extracted() {
-        use tar::EntryType::*;
-        let (root, done) = extracted(&[
-            ("d/", Directory, ""),
-            ("d/f", Regular, ""),
-            ("l", Symlink, "d/f"),
-            ("d/up", Symlink, "../d/f"),
-        ]);
-        assert!(done);
-        let sandbox = root.path().join("sandbox");
-        assert_eq!(fs::read(sandbox.join("l")).unwrap(), b"hi");
-        assert_eq!(fs::read(sandbox.join("d/up")).unwrap(), b"hi");
-    }
-
-    #[test]
-    fn archive_escapes_are_refused() {
-        use tar::EntryType::*;
-        let cases: [&[(&str, tar::EntryType, &str)]; 10] = [
-            &[("../out", Regular, "")],
-            &[("/tmp/out-of-sandbox", Regular, "")],
-            &[("a/../../out", Regular, "")],
-            &[("l", Symlink, ".."), ("l/out", Regular, "")],
-            &[("l", Symlink, "/etc")],
-            &[("d", Symlink, "."), ("d/d/d/l", Symlink, "../../../out")],
-            &[("a/", Directory, ""), ("a/b", Symlink, ".."), ("l", Symlink, "a/b/../out")],
-            &[("l", Symlink, "later/../../out")],
-            &[("l", Link, "../a.tar")],
-            &[("dev", Char, "")],
-        ];
-        for entries in cases {
-            let (root, done) = extracted(entries);
-            assert!(!done, "{entries:?}");
-            assert!(!root.path().join("out").exists(), "{entries:?}");
-        }
-    }
-
-    fn packed(kind: Kind) -> Vec<u8> {
-        use std::io::Write;
-        let tar = tar_with(&[("d/f", tar::EntryType::Regular, "")]);
-        match kind {
-            Kind::Tar => tar,
-            Kind::TarGz | Kind::Gz => {
-                let mut gzip = flate2::write::GzEncoder::new(Vec::new(), Default::default());
-                gzip.write_all(if kind == Kind::Gz { b"hi" } else { &tar }).unwrap();
-                gzip.finish().unwrap()
-            }
-            Kind::TarBz2 => {
-                let mut bzip = bzip2::write::BzEncoder::new(Vec::new(), Default::default());
-                bzip.write_all(&tar).unwrap();
-                bzip.finish().unwrap()
-            }
-            Kind::TarXz => {
-                let mut xz = Vec::new();
-                lzma_rs::xz_compress(&mut tar.as_slice(), &mut xz).unwrap();
-                xz
-            }
-            Kind::Zip => zipped("d/f", 0o100_644),
-        }
-    }
-
-    fn zipped(name: &str, mode: u32) -> Vec<u8> {
-        use std::io::Write;
-        let mut zip = zip::ZipWriter::new(io::Cursor::new(Vec::new()));
-        let options = zip::write::SimpleFileOptions::default().unix_permissions(mode);
-        if mode & 0o170_000 == 0o120_000 {
-            zip.add_symlink(name, "..", options).unwrap();
-        } else {
-            zip.start_file(name, options).unwrap();
-            zip.write_all(b"hi").unwrap();
-        }
-        zip.finish().unwrap().into_inner()
-    }
-
-    #[test]
-    fn archive_of_every_kind_is_extracted() {
-        let cases = [
-            ("a.tar", "d/f"),
-            ("a.tgz", "d/f"),
-            ("a.tar.gz", "d/f"),
-            ("a.tbz2", "d/f"),
-            ("a.tar.bz2", "d/f"),
-            ("a.txz", "d/f"),
-            ("a.tar.xz", "d/f"),
-            ("a.zip", "d/f"),
-            ("a.gz.gz", "a.gz"),
-        ];
-        for (name, file) in cases {
-            let root = tempfile::tempdir().unwrap();
-            let archive = root.path().join(name);
-            fs::write(&archive, packed(kind(name).unwrap())).unwrap();
-            assert!(extract(&archive, root.path()).unwrap(), "{name}");
-            assert_eq!(fs::read(root.path().join(file)).unwrap(), b"hi", "{name}");
-            fs::write(&archive, b"noise").unwrap();
-            assert!(extract(&archive, root.path()).is_err(), "{name}");
-        }
-    }
-
-    #[test]
-    fn archive_zip_escapes_are_refused() {
-        for (name, mode) in [("../out", 0o100_644), ("/out", 0o100_644), ("l", 0o120_777)] {
-            let root = tempfile::tempdir().unwrap();
-            let sandbox = root.path().join("sandbox");
-            fs::create_dir(&sandbox).unwrap();
-            let archive = root.path().join("a.zip");
-            fs::write(&archive, zipped(name, mode)).unwrap();
-            let refused = extract(&archive, &sandbox);
-            assert!(matches!(refused, Err(ArchiveError::Escape { .. })), "{name}: {refused:?}");
-        }
-    }
-
-    #[test]
-    fn archive_kinds_follow_the_name() {
-        assert_eq!(kind("a.tar.gz"), Some(Kind::TarGz));
-        assert_eq!(kind("a.gz"), Some(Kind::Gz));
-        assert_eq!(kind("a.txt"), None);
-    }
-}
+mod tests;

@@ -6,27 +6,51 @@ use std::net::{TcpStream, ToSocketAddrs};
 use std::path::Path;
 use std::time::Duration;
 
+use super::curl::curl;
+
 const MAX_REDIRECTS: usize = 10;
 const MAX_LINE_BYTES: u64 = 16 * 1024;
 const MAX_HEADERS: usize = 200;
-const MAX_BODY_BYTES: u64 = 64 * 1024 * 1024 * 1024;
+/// Most bytes that are taken, however much room there is.
+const MAX_BYTES: u64 = 64 * 1024 * 1024 * 1024;
 /// A server that does not take a connection for so long is not there.
 const CONNECT: Duration = Duration::from_secs(30);
-/// A transfer that stands still for so long has failed (default of the flag `fetcher_stall_timeout`).
-const STALL: Duration = Duration::from_secs(60);
+/// Between two lines of the log about a long transfer.
+const PROGRESS_BYTES: u64 = 256 * 1024 * 1024;
+
+/// What a fetch must not exceed.
+#[derive(Debug, Clone, Copy)]
+pub struct Bounds {
+    /// A transfer that stands still for so long has failed (flag `fetcher_stall_timeout`).
+    pub stall: Duration,
+    /// Most bytes that one URI may bring, or its archive grow to.
+    pub bytes: u64,
+}
+
+impl Bounds {
+    /// Half of what is free where the files go: an endless source must not fill the disk.
+    pub fn of(directory: &Path, stall: Duration) -> Self {
+        let free = nix::sys::statvfs::statvfs(directory)
+            .map_or(MAX_BYTES, |stat| stat.blocks_available() * stat.fragment_size());
+        Self { stall, bytes: MAX_BYTES.min(free / 2) }
+    }
+}
 
 fn bad(message: impl Into<String>) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, message.into())
 }
 
-/// Downloads `url` (`http://host[:port]/path`) into a new file.
+/// Downloads `url` (`http://host[:port]/path`, or what `curl` serves) into a new file.
 ///
 /// # Errors
 /// What went wrong, as an IO error; a partial file may be left.
-pub(super) fn download(url: &str, to: &Path) -> io::Result<()> {
+pub(super) fn download(url: &str, to: &Path, bounds: Bounds) -> io::Result<()> {
     let mut url = url.to_owned();
     for _ in 0..MAX_REDIRECTS {
-        match get(&url, to)? {
+        if url.starts_with("https://") {
+            return curl(&url, to, bounds);
+        }
+        match get(&url, to, bounds)? {
             None => return Ok(()),
             Some(location) => url = absolute(&url, &location)?,
         }
@@ -35,7 +59,7 @@ pub(super) fn download(url: &str, to: &Path) -> io::Result<()> {
 }
 
 fn split(url: &str) -> io::Result<(String, String)> {
-    let served = || bad(format!("cannot fetch {url}: only http:// is served"));
+    let served = || bad(format!("cannot fetch {url}: only http:// and https:// are served"));
     let rest = url.strip_prefix("http://").ok_or_else(served)?;
     let (host, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
     let host = host.rsplit_once('@').map_or(host, |(_, host)| host);
@@ -62,7 +86,7 @@ fn absolute(base: &str, location: &str) -> io::Result<String> {
     })
 }
 
-fn connect(host: &str) -> io::Result<TcpStream> {
+fn connect(host: &str, stall: Duration) -> io::Result<TcpStream> {
     // An address in brackets has colons of its own.
     let has_port = host.rsplit_once(':').is_some_and(|(_, port)| !port.contains(']'));
     let address = if has_port { host.to_owned() } else { format!("{host}:80") };
@@ -70,8 +94,8 @@ fn connect(host: &str) -> io::Result<TcpStream> {
     for address in address.to_socket_addrs()? {
         match TcpStream::connect_timeout(&address, CONNECT) {
             Ok(stream) => {
-                stream.set_read_timeout(Some(STALL))?;
-                stream.set_write_timeout(Some(STALL))?;
+                stream.set_read_timeout(Some(stall))?;
+                stream.set_write_timeout(Some(stall))?;
                 return Ok(stream);
             }
             Err(error) => failure = error,
@@ -81,9 +105,9 @@ fn connect(host: &str) -> io::Result<TcpStream> {
 }
 
 /// Fetches once; a redirect's location instead of a body.
-fn get(url: &str, to: &Path) -> io::Result<Option<String>> {
+fn get(url: &str, to: &Path, bounds: Bounds) -> io::Result<Option<String>> {
     let (host, path) = split(url)?;
-    let mut stream = connect(&host)?;
+    let mut stream = connect(&host, bounds.stall)?;
     let head =
         format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\nAccept: */*\r\n\r\n");
     stream.write_all(head.as_bytes())?;
@@ -112,7 +136,7 @@ fn get(url: &str, to: &Path) -> io::Result<Option<String>> {
         }
     }
     match (status, location) {
-        (200, _) => body(&mut reader, length, chunked, to).map(|()| None),
+        (200, _) => body(&mut reader, length, chunked, to, bounds.bytes).map(|()| None),
         (301 | 302 | 303 | 307 | 308, Some(location)) => Ok(Some(location)),
         _ => Err(bad(format!("server answered {status} for {url}"))),
     }
@@ -132,20 +156,46 @@ fn body(
     length: Option<u64>,
     chunked: bool,
     to: &Path,
+    most: u64,
 ) -> io::Result<()> {
-    let mut file = File::create(to)?;
-    if chunked {
-        return chunks(reader, &mut file);
+    if length.is_some_and(|length| length > most) {
+        return Err(bad("it is too large"));
     }
-    let copied = io::copy(&mut reader.take(length.unwrap_or(MAX_BODY_BYTES)), &mut file)?;
+    let mut file = Counted { file: File::create(to)?, bytes: 0 };
+    if chunked {
+        return chunks(reader, &mut file, most);
+    }
+    let copied = io::copy(&mut reader.take(length.unwrap_or(most)), &mut file)?;
     match length {
         Some(length) if copied < length => Err(bad(format!("got {copied} of {length} bytes"))),
-        None if copied == MAX_BODY_BYTES => Err(bad("body too long")),
+        None if copied == most => Err(bad("it is too large")),
         _ => Ok(()),
     }
 }
 
-fn chunks(reader: &mut impl BufRead, file: &mut File) -> io::Result<()> {
+/// A file that says how it grows.
+struct Counted {
+    file: File,
+    bytes: u64,
+}
+
+impl Write for Counted {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.file.write(bytes)?;
+        let before = self.bytes / PROGRESS_BYTES;
+        self.bytes += written as u64;
+        if self.bytes / PROGRESS_BYTES > before {
+            eprintln!("Fetched {} MB so far", self.bytes >> 20);
+        }
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+fn chunks(reader: &mut impl BufRead, file: &mut impl Write, most: u64) -> io::Result<()> {
     let mut total = 0;
     loop {
         let header = line(reader)?;
@@ -154,9 +204,9 @@ fn chunks(reader: &mut impl BufRead, file: &mut File) -> io::Result<()> {
         if size == 0 {
             return Ok(());
         }
-        total += size;
-        if total > MAX_BODY_BYTES {
-            return Err(bad("body too long"));
+        total = size.saturating_add(total);
+        if total > most {
+            return Err(bad("it is too large"));
         }
         let copied = io::copy(&mut reader.by_ref().take(size), file)?;
         if copied < size || !line(reader)?.is_empty() {
@@ -196,11 +246,17 @@ mod tests {
     fn body_short_or_malformed_is_an_error() {
         let directory = tempfile::tempdir().unwrap();
         let to = directory.path().join("f");
-        let read =
-            |bytes: &[u8], length, chunked| body(&mut BufReader::new(bytes), length, chunked, &to);
+        let read = |bytes: &[u8], length, chunked| {
+            body(&mut BufReader::new(bytes), length, chunked, &to, 1000)
+        };
         assert!(read(b"abc", Some(3), false).is_ok());
         assert!(read(b"abc", None, false).is_ok());
         assert!(read(b"abc", Some(4), false).is_err());
+        // An endless body, one that announces too much, and one in too many pieces.
+        assert!(read(&[b'x'; 2000], None, false).is_err());
+        assert!(read(b"abc", Some(1001), false).is_err());
+        let pieces = b"3\r\nabc\r\n".repeat(400);
+        assert!(read(&pieces, None, true).is_err());
         assert!(read(b"3\r\nabc\r\n0\r\n\r\n", None, true).is_ok());
         for bad in [&b"x\r\nabc"[..], b"3\r\nab", b"3\r\nabcd\r\n0\r\n\r\n", b""] {
             assert!(read(bad, None, true).is_err(), "{bad:?}");

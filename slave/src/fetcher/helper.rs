@@ -4,18 +4,26 @@ use std::fs;
 use std::io;
 use std::path::{Component, Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use protos::mesos::command_info::Uri;
 use protos::mesos::fetcher::FetcherInfo;
+use protos::mesos::fetcher::fetcher_info::Item;
+use protos::mesos::fetcher::fetcher_info::item::Action;
 
 use super::archive::{ArchiveError, extract};
-use super::download::download;
+use super::cache::basename;
+use super::curl::{curl, hadoop};
+use super::download::{Bounds, download};
+
+/// A transfer that stands still for so long has failed, unless the slave says otherwise.
+const DEFAULT_STALL: Duration = Duration::from_secs(60);
 
 /// One item cannot be fetched.
 #[derive(Debug, thiserror::Error)]
 pub enum FetchItemError {
     /// The URI has a scheme that is not served.
-    #[error("cannot fetch '{0}': only file:// and http:// and plain paths are served")]
+    #[error("cannot fetch '{0}': its scheme is not served")]
     Scheme(String),
     /// The name to store it under would leave the sandbox, or is none.
     #[error("'{0}' is no file name within the sandbox")]
@@ -47,8 +55,16 @@ pub fn main() -> ExitCode {
         Err(error) => return fail(&format!("MESOS_FETCHER_INFO: {error}")),
     };
     let sandbox = PathBuf::from(&info.sandbox_directory);
+    let stall = info.stall_timeout.as_ref().and_then(|it| u64::try_from(it.nanoseconds).ok());
+    let stall = stall.map_or(DEFAULT_STALL, Duration::from_nanos);
+    let fetcher = ItemFetcher {
+        home: info.frameworks_home.as_deref(),
+        cache: info.cache_directory.as_deref().map(Path::new),
+        bounds: Bounds::of(&sandbox, stall),
+        sandbox: &sandbox,
+    };
     for item in &info.items {
-        if let Err(error) = fetch(&item.uri, &sandbox, info.frameworks_home.as_deref()) {
+        if let Err(error) = fetcher.fetch_item(item) {
             return fail(&error.to_string());
         }
         eprintln!("Fetched '{}'", item.uri.value);
@@ -61,52 +77,118 @@ fn fail(reason: &str) -> ExitCode {
     ExitCode::FAILURE
 }
 
+/// Where things come from and go to, and how much of them.
+struct ItemFetcher<'a> {
+    home: Option<&'a str>,
+    cache: Option<&'a Path>,
+    sandbox: &'a Path,
+    bounds: Bounds,
+}
+
+impl ItemFetcher<'_> {
+    /// Fetches one URI into the sandbox, through the cache if it is to be; extracts it if it is an
+    /// archive, marks it executable if asked.
+    fn fetch_item(&self, item: &Item) -> Result<(), FetchItemError> {
+        let uri = &item.uri;
+        let cached = match (item.action(), self.cache, &item.cache_filename) {
+            (Action::BypassCache, ..) | (_, None, _) | (_, _, None) => None,
+            (action, Some(cache), Some(name)) => Some((action, cache.join(name))),
+        };
+        let name = uri.output_file.clone().unwrap_or_else(|| basename(&uri.value));
+        let inside = Path::new(&name).components().all(|part| matches!(part, Component::Normal(_)));
+        if name.is_empty() || !inside {
+            return Err(FetchItemError::OutputFile(name));
+        }
+        let transfer = |source| FetchItemError::Transfer { uri: uri.value.clone(), source };
+        let target = self.sandbox.join(&name);
+        if let Some(parent) = target.parent() {
+            fs::create_dir_all(parent).map_err(transfer)?;
+        }
+        match &cached {
+            None => self.get(uri, &target)?,
+            Some((action, file)) => {
+                if *action == Action::DownloadAndCache {
+                    // Whole or not at all: what has its name is complete.
+                    let part = file.with_extension("part");
+                    self.get(uri, &part)?;
+                    fs::rename(&part, file).map_err(transfer)?;
+                }
+                fs::copy(file, &target).map_err(transfer)?;
+            }
+        }
+        self.finish(uri, &target, cached.is_some())
+    }
+
+    fn get(&self, uri: &Uri, to: &Path) -> Result<(), FetchItemError> {
+        let transfer = |source| FetchItemError::Transfer { uri: uri.value.clone(), source };
+        match source(&uri.value, self.home)? {
+            Source::File(path) => {
+                // A device or a pipe may have no end.
+                if !fs::metadata(&path).map_err(transfer)?.is_file() {
+                    return Err(transfer(io::Error::other("not a regular file")));
+                }
+                fs::copy(path, to).map(drop)
+            }
+            Source::Http(url) => download(&url, to, self.bounds),
+            Source::Curl(url) => curl(&url, to, self.bounds),
+            Source::Hdfs(url) => hadoop(&url, to),
+        }
+        .map_err(transfer)
+    }
+
+    fn finish(&self, uri: &Uri, target: &Path, cached: bool) -> Result<(), FetchItemError> {
+        let transfer = |source| FetchItemError::Transfer { uri: uri.value.clone(), source };
+        let executable = uri.executable.unwrap_or(false);
+        let extracted = uri.extract.unwrap_or(true)
+            && !executable
+            && extract(target, self.sandbox, self.bounds.bytes)?;
+        if extracted && cached {
+            // The archive itself stays in the cache.
+            fs::remove_file(target).map_err(transfer)?;
+        }
+        if executable {
+            use std::os::unix::fs::PermissionsExt;
+            let mode = fs::metadata(target).map_err(transfer)?.permissions().mode();
+            let executable = fs::Permissions::from_mode(mode | 0o111);
+            fs::set_permissions(target, executable).map_err(transfer)?;
+        }
+        Ok(())
+    }
+}
+
 /// Fetches one URI into the sandbox, extracts it if it is an archive, marks it executable if asked.
 ///
 /// # Errors
 /// [`FetchItemError`].
 pub fn fetch(uri: &Uri, sandbox: &Path, home: Option<&str>) -> Result<(), FetchItemError> {
-    let name = uri.output_file.clone().unwrap_or_else(|| basename(&uri.value));
-    let inside = Path::new(&name).components().all(|part| matches!(part, Component::Normal(_)));
-    if name.is_empty() || !inside {
-        return Err(FetchItemError::OutputFile(name));
-    }
-    let transfer = |source| FetchItemError::Transfer { uri: uri.value.clone(), source };
-    let target = sandbox.join(&name);
-    if let Some(parent) = target.parent() {
-        fs::create_dir_all(parent).map_err(transfer)?;
-    }
-    match source(&uri.value, home)? {
-        Source::File(path) => {
-            // A device or a pipe may have no end.
-            if !fs::metadata(&path).map_err(transfer)?.is_file() {
-                return Err(transfer(io::Error::other("not a regular file")));
-            }
-            fs::copy(path, &target).map_err(transfer)?;
-        }
-        Source::Http(url) => download(&url, &target).map_err(transfer)?,
-    }
-    let mut extracted = false;
-    if uri.extract.unwrap_or(true) && !uri.executable.unwrap_or(false) {
-        extracted = extract(&target, sandbox)?;
-    }
-    if uri.executable.unwrap_or(false) && !extracted {
-        use std::os::unix::fs::PermissionsExt;
-        let mode = fs::metadata(&target).map_err(transfer)?.permissions().mode();
-        let executable = fs::Permissions::from_mode(mode | 0o111);
-        fs::set_permissions(&target, executable).map_err(transfer)?;
-    }
-    Ok(())
+    let bounds = Bounds::of(sandbox, DEFAULT_STALL);
+    let fetcher = ItemFetcher { home, cache: None, sandbox, bounds };
+    let item = Item { uri: uri.clone(), action: Action::BypassCache.into(), cache_filename: None };
+    fetcher.fetch_item(&item)
 }
+
+/// Makes a source of a URI.
+type Make = fn(String) -> Source;
+
+/// Who serves which schemes.
+const SCHEMES: [(&[&str], Make); 3] = [
+    (&["http://", "https://"], Source::Http),
+    (&["ftp://", "ftps://"], Source::Curl),
+    (&["hdfs://", "hftp://", "s3://", "s3n://"], Source::Hdfs),
+];
 
 enum Source {
     File(PathBuf),
     Http(String),
+    Curl(String),
+    Hdfs(String),
 }
 
 fn source(uri: &str, home: Option<&str>) -> Result<Source, FetchItemError> {
-    if uri.starts_with("http://") {
-        return Ok(Source::Http(uri.to_owned()));
+    for (schemes, make) in SCHEMES {
+        if schemes.iter().any(|scheme| uri.starts_with(scheme)) {
+            return Ok(make(uri.to_owned()));
+        }
     }
     let path = uri.strip_prefix("file://").unwrap_or(uri);
     if path.contains("://") {
@@ -117,12 +199,6 @@ fn source(uri: &str, home: Option<&str>) -> Result<Source, FetchItemError> {
         (false, Some(home)) => Ok(Source::File(Path::new(home).join(path))),
         (false, None) => Err(FetchItemError::Scheme(uri.to_owned())),
     }
-}
-
-/// The last component of a URI without query and fragment.
-fn basename(uri: &str) -> String {
-    let path = uri.split(['?', '#']).next().unwrap_or_default();
-    path.rsplit('/').next().unwrap_or_default().to_owned()
 }
 
 #[cfg(test)]
@@ -156,13 +232,14 @@ mod tests {
     fn fetch_bad_uris_are_refused() {
         let sandbox = tempfile::tempdir().unwrap();
         for bad in [
-            "ftp://h/x",
+            "ftp://127.0.0.1:1/x",
             "relative",
             "file:///nowhere/x",
             "http://127.0.0.1:1/x",
             "file:///",
             "/dev/zero",
-            "https://h/x",
+            "https://127.0.0.1:1/x",
+            "gopher://h/x",
         ] {
             assert!(fetch(&uri(bad), sandbox.path(), None).is_err(), "{bad}");
         }
@@ -170,6 +247,23 @@ mod tests {
             let wanted = Uri { output_file: Some(escape.into()), ..uri("file:///etc/hostname") };
             assert!(fetch(&wanted, sandbox.path(), None).is_err(), "{escape}");
         }
+    }
+
+    #[test]
+    fn fetch_redirected_to_a_file_is_refused() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let server = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let _ = stream.read(&mut [0; 1024]).unwrap();
+            let answer = "HTTP/1.1 302 Found\r\nLocation: file:///etc/hostname\r\n\r\n";
+            stream.write_all(answer.as_bytes()).unwrap();
+        });
+        let sandbox = tempfile::tempdir().unwrap();
+        let error = fetch(&uri(&format!("http://{address}/x")), sandbox.path(), None).unwrap_err();
+        assert!(error.to_string().contains("file:///etc/hostname"), "{error}");
+        assert!(!sandbox.path().join("x").exists());
+        server.join().unwrap();
     }
 
     #[test]

@@ -1,13 +1,16 @@
 //! Brings what a command needs into its sandbox.
 //!
 //! The actor starts the helper `mesos-fetcher` as the task's user for each container; the helper
-//! does the transfers. The cache is not used yet: every fetch goes to its source.
+//! does the transfers. What may be cached is downloaded once for all who want it.
 
 mod actor;
 mod archive;
+pub mod cache;
+mod curl;
 mod download;
 mod helper;
 
-pub use actor::{FetchError, FetchRequest, Fetcher};
+pub use actor::{FetchError, FetchRequest, Fetcher, FetcherOptions};
 pub use archive::ArchiveError;
+pub use download::Bounds;
 pub use helper::{FetchItemError, fetch, main};

@@ -1,5 +1,7 @@
 //! `/containers` and `/monitor/statistics`.
 
+use std::time::Duration;
+
 use futures::future::join_all;
 use libprocess::Ctx;
 use libprocess::http::{Answer, Request, Response};
@@ -8,6 +10,9 @@ use serde_json::{Value, json};
 
 use crate::Slave;
 use crate::state::{Executor, ExecutorState, Framework};
+
+/// Between two measurements of everything.
+const STATISTICS_EVERY: Duration = Duration::from_millis(500);
 
 fn entry(framework: &Framework, executor: &Executor) -> Value {
     json!({
@@ -53,7 +58,20 @@ impl Slave {
         all.filter(|(_, executor)| executor.state != ExecutorState::Terminated)
     }
 
-    pub(super) fn http_statistics(&mut self, request: Request, _: &mut Ctx<Self>) -> Answer {
+    /// Measures twice a second at most: who asks more often waits.
+    pub(super) fn http_statistics(&mut self, request: Request, cx: &mut Ctx<Self>) -> Answer {
+        let turn = self.next_statistics.max(cx.now());
+        self.next_statistics = turn + STATISTICS_EVERY;
+        let wait = cx.sleep(turn.since(cx.now()));
+        let slave = cx.handle();
+        Answer::later(async move {
+            wait.await;
+            let measured = slave.ask_later(move |slave, _| slave.statistics(request)).await;
+            measured.unwrap_or_else(|_| Response::status(503))
+        })
+    }
+
+    fn statistics(&self, request: Request) -> impl Future<Output = Response> + Send + use<> {
         let measured = self.live_executors().map(|(framework, executor)| {
             let usage = self.containerizer.usage(&executor.container);
             let mut entry = entry(framework, executor);
@@ -64,10 +82,10 @@ impl Slave {
             }
         });
         let measured: Vec<_> = measured.collect();
-        Answer::later(async move {
+        async move {
             let list = join_all(measured).await.into_iter().flatten().collect();
             Response::json(&Value::Array(list), request.param("jsonp"))
-        })
+        }
     }
 
     pub(super) fn http_containers(&mut self, request: Request, _: &mut Ctx<Self>) -> Answer {

@@ -12,6 +12,7 @@ use protos::documents::{object, put};
 use super::documents::framework;
 use crate::Slave;
 use crate::metrics::used;
+use crate::registration::Standing;
 
 fn full(resources: &Resources) -> Value {
     resources.to_wire().iter().map(to_json).collect()
@@ -28,6 +29,9 @@ fn summed(resources: &Resources) -> Value {
 
 impl Slave {
     pub(super) fn http_state(&mut self, request: Request, _: &mut Ctx<Self>) -> Response {
+        if self.registration.standing == Standing::Recovering {
+            return Response::text(503, "Agent has not finished recovery");
+        }
         let state = &self.state;
         let total = &state.config.resources;
         let used = used(self);

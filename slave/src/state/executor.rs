@@ -13,6 +13,21 @@ use protos::task_state::is_terminal;
 /// Completed tasks kept for display.
 const KEEP_TASKS: usize = 200;
 
+/// Enters a status into a task's books: its state changes unless it is terminal (invariant 3), and
+/// one status is kept for each run of equal states. True when the state was taken over.
+pub(crate) fn note_status(task: &mut mesos::Task, status: &mesos::TaskStatus) -> bool {
+    let live = !is_terminal(task.state());
+    if live {
+        task.state = status.state;
+    }
+    let kept = mesos::TaskStatus { data: None, ..status.clone() };
+    match task.statuses.last_mut() {
+        Some(last) if last.state == kept.state => *last = kept,
+        _ => task.statuses.push(kept),
+    }
+    live
+}
+
 /// How far an executor is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ExecutorState {

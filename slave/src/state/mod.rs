@@ -4,14 +4,17 @@ mod executor;
 mod framework;
 
 use std::collections::{BTreeMap, VecDeque};
+use std::path::Path;
 
+use bytes::Bytes;
 use libprocess::{Pid, Time};
 use protos::ids::{ExecutorId, FrameworkId, SlaveId, TaskId};
 use protos::mesos;
 
-use crate::Config;
+use crate::effects::{Effect, Effects};
+use crate::{Config, paths};
 
-pub(crate) use executor::{Cause, Executor, ExecutorState};
+pub(crate) use executor::{Cause, Executor, ExecutorState, note_status};
 pub(crate) use framework::Framework;
 
 /// Completed frameworks kept for display.
@@ -83,15 +86,49 @@ impl State {
         framework.executors.values_mut().find(|executor| executor.has(task))
     }
 
+    /// Closes the books of an executor that is over and has told everything; `fx` marks its run as
+    /// over, so that no later slave looks for it.
+    pub(crate) fn complete(&mut self, id: &FrameworkId, executor: &ExecutorId, fx: &mut Effects) {
+        let (keep, slave) = (self.config.max_completed_executors, self.id());
+        let Some(framework) = self.frameworks.get_mut(id) else { return };
+        let Some(container) = framework.executors.get(executor).map(|it| it.container.clone())
+        else {
+            return;
+        };
+        if framework.checkpoints() {
+            let run = paths::meta_run(&self.config.work_dir, &slave, id, executor, &container);
+            fx.push(Effect::Write(paths::sentinel(&run), Bytes::new()));
+        }
+        framework.complete(executor, keep);
+        let work_dir = &self.config.work_dir;
+        let mut over = paths::all_of_executor(work_dir, &slave, id, executor).to_vec();
+        over.push(paths::sandbox(work_dir, &slave, id, executor, &container));
+        over.push(paths::meta_run(work_dir, &slave, id, executor, &container));
+        fx.push(Effect::Collect(over));
+        self.forget_if_idle(id, fx);
+    }
+
+    /// True when an executor that is not over has its sandbox or checkpoints at or below the path.
+    pub(crate) fn uses(&self, path: &Path) -> bool {
+        let (work_dir, slave) = (&self.config.work_dir, self.id());
+        self.frameworks.values().any(|framework| {
+            framework.executors.values().any(|it| {
+                let run = paths::meta_run(work_dir, &slave, &framework.id, &it.id, &it.container);
+                it.directory.starts_with(path) || run.starts_with(path)
+            })
+        })
+    }
+
     /// Drops a framework that has nothing left, and remembers it.
-    pub(crate) fn forget_if_idle(&mut self, id: &FrameworkId) -> bool {
+    pub(crate) fn forget_if_idle(&mut self, id: &FrameworkId, fx: &mut Effects) {
         let idle = self.frameworks.get(id).is_some_and(|framework| framework.executors.is_empty());
         if idle && let Some(framework) = self.frameworks.remove(id) {
+            let over = paths::all_of_framework(&self.config.work_dir, &self.id(), id);
+            fx.push(Effect::Collect(over.to_vec()));
             self.completed.push_back(framework);
             while self.completed.len() > KEEP_FRAMEWORKS {
                 self.completed.pop_front();
             }
         }
-        idle
     }
 }

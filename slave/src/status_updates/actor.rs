@@ -32,6 +32,19 @@ struct Storing {
     waiting: Vec<oneshot::Sender<Result<(), DiskError>>>,
 }
 
+/// A stream that an earlier slave left on disk.
+#[derive(Debug)]
+pub struct RecoveredStream {
+    /// Whose.
+    pub framework: FrameworkId,
+    /// Whose.
+    pub task: TaskId,
+    /// Where its records are.
+    pub path: PathBuf,
+    /// What they say.
+    pub stream: Stream,
+}
+
 /// Keeps the streams of all tasks.
 pub struct StatusUpdateManager {
     streams: BTreeMap<Key, Entry>,
@@ -48,6 +61,14 @@ impl StatusUpdateManager {
     /// A manager that has yet to be spawned; it is paused until [`StatusUpdateManager::resume`].
     pub fn new(forward: Forward) -> Self {
         Self { streams: BTreeMap::new(), forward, paused: true }
+    }
+
+    /// Takes over what an earlier slave left; nothing is sent before [`StatusUpdateManager::resume`].
+    pub fn recover(&mut self, streams: Vec<RecoveredStream>) {
+        for RecoveredStream { framework, task, path, stream } in streams {
+            let entry = Entry { stream, path: Some(path), storing: VecDeque::new() };
+            self.streams.insert((framework, task), entry);
+        }
     }
 
     /// Takes an update. Ready once it is safe: on disk if there is a path.

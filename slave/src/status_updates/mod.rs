@@ -4,5 +4,5 @@
 mod actor;
 mod stream;
 
-pub use actor::{Forward, StatusUpdateManager};
+pub use actor::{Forward, RecoveredStream, StatusUpdateManager};
 pub use stream::{Acknowledged, Stream};

@@ -34,6 +34,17 @@ pub struct Stream {
 }
 
 impl Stream {
+    /// A stream as it was left on disk; None when its last update was acknowledged.
+    pub fn recovered(updates: Vec<StatusUpdate>, acknowledged: &[Bytes]) -> Option<Self> {
+        let mut stream = Self::default();
+        for update in updates {
+            stream.push(update);
+        }
+        let over = |stream: &mut Self, uuid| stream.acknowledge(uuid) == Acknowledged::Closed;
+        let over = acknowledged.iter().any(|uuid| over(&mut stream, uuid));
+        (!over).then_some(stream)
+    }
+
     /// Adds an update; false when it is known already.
     pub fn push(&mut self, update: StatusUpdate) -> bool {
         let uuid = update.uuid.clone().unwrap_or_default();

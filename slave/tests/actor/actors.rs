@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddrV4};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use futures::FutureExt;
@@ -10,16 +11,18 @@ use futures::future::{BoxFuture, ready};
 use libprocess::{Ctx, Pid, Process, Routes};
 use protos::ids::{ContainerId, FrameworkId, SlaveId, TaskId};
 use protos::mesos::internal::{
-    ExecutorRegisteredMessage, ExitedExecutorMessage, PongSlaveMessage, ReconcileTasksMessage,
-    RegisterSlaveMessage, ReregisterSlaveMessage, RunTaskMessage, ShutdownExecutorMessage,
-    SlaveRegisteredMessage, SlaveReregisteredMessage, StatusUpdateAcknowledgementMessage,
-    StatusUpdateMessage, UnregisterSlaveMessage,
+    ExecutorRegisteredMessage, ExecutorReregisteredMessage, ExitedExecutorMessage,
+    PongSlaveMessage, ReconcileTasksMessage, ReconnectExecutorMessage, RegisterSlaveMessage,
+    ReregisterSlaveMessage, RunTaskMessage, ShutdownExecutorMessage, SlaveRegisteredMessage,
+    SlaveReregisteredMessage, StatusUpdateAcknowledgementMessage, StatusUpdateMessage,
+    UnregisterSlaveMessage,
 };
 use protos::mesos::{self, TaskState};
 use protos::resources::Resources;
 use protos::status;
 use slave::containerizer::{
-    ContainerConfig, ContainerError, ContainerFuture, Containerizer, Termination,
+    ContainerConfig, ContainerError, ContainerFuture, Containerizer, RecoveredContainer,
+    Termination,
 };
 
 pub(crate) type Log = Arc<Mutex<Vec<String>>>;
@@ -38,6 +41,8 @@ pub(crate) struct Fake {
     pub(crate) log: Log,
     pub(crate) running: Mutex<BTreeMap<ContainerId, Vec<oneshot::Sender<Termination>>>>,
     pub(crate) refuses: bool,
+    /// Where the last container's process is to be written down.
+    pub(crate) pid_checkpoint: Mutex<Option<PathBuf>>,
 }
 
 impl Fake {
@@ -53,6 +58,7 @@ impl Containerizer for Fake {
         let env = &config.environment;
         let text = format!("launch {} {}", env["MESOS_EXECUTOR_ID"], config.resources);
         self.log.lock().unwrap().push(text);
+        *self.pid_checkpoint.lock().unwrap() = config.pid_checkpoint.clone();
         if self.refuses {
             let reason = "no room".to_owned();
             return ready(Err(ContainerError::Launch { id: id.clone(), reason })).boxed();
@@ -84,7 +90,10 @@ impl Containerizer for Fake {
         }
         ready(Ok(())).boxed()
     }
-    fn recover(&self, _: Vec<(ContainerId, u32)>) -> ContainerFuture<()> {
+    fn recover(&self, known: Vec<RecoveredContainer>) -> ContainerFuture<()> {
+        let mut running = self.running.lock().unwrap();
+        running.retain(|id, _| known.iter().any(|container| container.id == *id));
+        self.log.lock().unwrap().push(format!("recover {}", known.len()));
         ready(Ok(())).boxed()
     }
 }
@@ -152,6 +161,7 @@ pub(crate) struct Executor(pub(crate) Log);
 impl Process for Executor {
     fn routes(r: &mut Routes<Self>) {
         r.on(Self::registered).on(Self::run).on(Self::acknowledged).on(Self::shutdown);
+        r.on(Self::reconnect).on(Self::reregistered);
     }
 }
 
@@ -161,6 +171,12 @@ impl Executor {
     }
     fn registered(&mut self, _: ExecutorRegisteredMessage, _: &mut Ctx<Self>) {
         self.note("registered");
+    }
+    fn reconnect(&mut self, _: ReconnectExecutorMessage, _: &mut Ctx<Self>) {
+        self.note("reconnect");
+    }
+    fn reregistered(&mut self, _: ExecutorReregisteredMessage, _: &mut Ctx<Self>) {
+        self.note("reregistered");
     }
     fn run(&mut self, m: RunTaskMessage, _: &mut Ctx<Self>) {
         self.note(format!("run {}", m.task.task_id.value));

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests")]
 
 mod actors;
+mod recovery;
 mod stage;
 
 use std::time::Duration;
@@ -25,7 +26,7 @@ use stage::Stage;
 fn task_runs_and_its_updates_go_one_by_one_until_acknowledged() {
     let mut stage = Stage::new(false);
     stage.run_task("t", false);
-    assert_eq!(*stage.fake.log.lock().unwrap(), ["launch e cpus:1;mem:64"]);
+    assert_eq!(*stage.fake.log.lock().unwrap(), ["recover 0", "launch e cpus:1;mem:64"]);
     stage.register_executor();
     stage.heard("run t");
     stage.report("t", TaskState::TaskRunning, 1);
@@ -163,28 +164,6 @@ fn slave_that_retires_unregisters_and_ends() {
     let exits = stage.exits.clone();
     let ended = |_: &mut World| *exits.lock().unwrap() == ["unregistered because of the test"];
     stage.world.run_until(Duration::from_secs(2), ended).unwrap();
-}
-
-#[test]
-fn slave_that_restarts_keeps_its_id_and_tells_of_tasks_it_does_not_know() {
-    let mut stage = Stage::new(false);
-    stage.run_task("t", true);
-    stage.register_executor();
-    stage.slave = {
-        let slave = stage.slave.clone();
-        stage.world.crash(&slave);
-        stage.world.restart(&slave).unwrap()
-    };
-    stage.told("reregister S0 []");
-    stage.told("ghost TASK_LOST TaskLost REASON_RECONCILIATION");
-    // The executor of the earlier run is sent away, once.
-    stage.heard("shutdown");
-    let slave = stage.slave.clone();
-    stage.world.crash(&slave);
-    stage.world.restart(&slave).unwrap();
-    stage.world.run_for(Duration::from_secs(5));
-    let shutdowns = stage.heard.lock().unwrap().iter().filter(|h| *h == "shutdown").count();
-    assert_eq!(shutdowns, 1);
 }
 
 #[test]

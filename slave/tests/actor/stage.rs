@@ -37,6 +37,14 @@ pub(crate) struct Stage {
 
 impl Stage {
     pub(crate) fn new(refuses: bool) -> Self {
+        Self::with(refuses, |config| config)
+    }
+
+    /// A stage whose slave is told other things.
+    pub(crate) fn with(
+        refuses: bool,
+        change: impl Fn(slave::Config) -> slave::Config + 'static,
+    ) -> Self {
         let mut world = World::new(7);
         let (told, heard, exits) = (Log::default(), Log::default(), Log::default());
         let node = world.node(address(1), NodeConfig::default());
@@ -58,6 +66,7 @@ impl Stage {
                 on_exit: Arc::new(move |_, reason| ends.lock().unwrap().push(reason)),
                 ..slave::Config::default()
             };
+            let config = change(config);
             let detector = StandaloneDetector::new(Some(Leader::of(pid("master", 1))));
             let started = slave::start(node, config, containerizer.clone(), Arc::new(detector));
             *slot.lock().unwrap() = Some(started);
@@ -140,6 +149,20 @@ impl Stage {
             task_id: TaskId::new(task).wire(),
             uuid: vec![uuid; 16].into(),
         });
+    }
+
+    /// The slave's life ends and another begins on the same disk.
+    pub(crate) fn restart(&mut self) {
+        let slave = self.slave.clone();
+        self.world.crash(&slave);
+        self.slave = self.world.restart(&slave).unwrap();
+    }
+
+    /// The executor's process is written down, as a containerizer does.
+    pub(crate) fn forked(&mut self) {
+        let path = self.fake.pid_checkpoint.lock().unwrap().clone().unwrap();
+        let slave = self.slave.clone();
+        assert!(self.world.put_file(&slave, path, b"4242"));
     }
 
     pub(crate) fn state(&mut self) -> serde_json::Value {

@@ -85,6 +85,7 @@ fn real_slave(node: &Node, master: Pid) {
         isolation: "filesystem/posix".to_owned(),
         fetcher: config.helpers.fetcher.clone(),
         frameworks_home: None,
+        ..ContainerizerOptions::default()
     };
     let detector = Arc::new(StandaloneDetector::new(Some(Leader::of(master))));
     if let Err(error) = slave::start_with(node, config, options, detector) {

@@ -37,8 +37,10 @@ fn life_of_an_executor_is_written_down() {
     fixture.report("t", TaskState::TaskRunning, 1);
     assert_eq!(fixture.written(), ["executors/e/runs/C/tasks/t/task.updates"]);
     fixture.end("e", Termination::default(), false);
-    let ended = ["executors/e/runs/C/tasks/t/task.updates", "executors/e/runs/C/executor.sentinel"];
-    assert_eq!(fixture.written(), ended);
+    assert_eq!(fixture.written(), ["executors/e/runs/C/tasks/t/task.updates"]);
+    // A slave that is restarted now still has to tell of the end.
+    fixture.closed(&TaskId::new("t"));
+    assert_eq!(fixture.written(), ["executors/e/runs/C/executor.sentinel"]);
 }
 
 #[test]
@@ -52,7 +54,7 @@ fn kill_of_a_waiting_task_is_written_down_and_stays_in_the_books() {
     // Its container's end adds nothing; the acknowledgement closes the books.
     fixture.end("t", Termination::default(), false);
     assert_eq!(fixture.updates(), []);
-    updates::closed(&mut fixture.state, &framework(), &TaskId::new("t"));
+    fixture.closed(&TaskId::new("t"));
     assert!(fixture.state.frameworks.is_empty());
 }
 

@@ -19,7 +19,7 @@ fn task_id_is_free_again_once_its_updates_are_acknowledged() {
     fixture.run("t", Some("e"));
     let refused = ("t".to_owned(), TaskState::TaskLost, Some(Reason::TaskInvalid));
     assert_eq!(fixture.updates()[1], refused);
-    updates::closed(&mut fixture.state, &framework(), &TaskId::new("t"));
+    fixture.closed(&TaskId::new("t"));
     fixture.run("t", Some("e"));
     let executor = fixture.state.executor(&framework(), &ExecutorId::new("e")).unwrap();
     assert!(executor.is_queued(&TaskId::new("t")));
@@ -114,26 +114,4 @@ fn container_that_cannot_be_resized_is_destroyed() {
     assert!(fx.0.contains(&Effect::Destroy(container)));
     fixture.end("e", Termination::default(), false);
     assert_eq!(fixture.updates()[0].2, Some(Reason::ContainerUpdateFailed));
-}
-
-#[test]
-fn executor_that_is_terminating_does_not_come_back() {
-    let mut fixture = Fixture::new();
-    fixture.run("t", Some("e")).register("e");
-    shutdown::shut_down_executor(
-        &mut fixture.state,
-        &framework(),
-        &ExecutorId::new("e"),
-        &mut fixture.fx,
-    );
-    let message = ReregisterExecutorMessage {
-        framework_id: framework().wire(),
-        executor_id: ExecutorId::new("e").wire(),
-        ..Default::default()
-    };
-    let from = pid("executor(1)@1.1.1.1:9");
-    executors::reregister(&mut fixture.state, &from, &message, &mut fixture.fx);
-    let executor = fixture.state.executor(&framework(), &ExecutorId::new("e")).unwrap();
-    assert_eq!(executor.state, ExecutorState::Terminating);
-    assert!(fixture.fx.sent::<ExecutorReregisteredMessage>().is_empty());
 }

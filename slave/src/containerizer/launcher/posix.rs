@@ -1,11 +1,19 @@
 //! The launcher that needs no privileges: the command leads a session of its own in its sandbox.
-//!
-//! It cannot hold a child back between fork and exec, so the containerizer fetches before it
-//! launches, and checkpoints and isolates right after.
 
-use libprocess::subprocess::{Command, Output};
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
 
-use crate::containerizer::ContainerConfig;
+use futures::FutureExt;
+use futures::future::{BoxFuture, ready};
+use libprocess::subprocess::{Ended, Target};
+use protos::ids::ContainerId;
+use protos::json::to_json;
+use protos::mesos;
+
+use super::{Forked, Launcher, Os, RecoveredContainer, Spec, fork, output, outputs, unknown_end};
+
+const SIGKILL: i32 = 9;
 
 /// Numeric user and group of a user's name.
 ///
@@ -19,33 +27,117 @@ pub(crate) fn user(name: &str) -> Result<(u32, u32), String> {
     }
 }
 
-/// What to start: a shell line, or a program with its whole argv; output goes to the sandbox.
-///
-/// # Errors
-/// Text, when the executor has no command.
-pub(crate) fn command(
-    config: &ContainerConfig,
-    user: Option<(u32, u32)>,
-) -> Result<Command, String> {
-    let info = &config.command;
-    let value = info.value.clone().ok_or("the executor's command has no value")?;
-    let (program, argv) = if info.shell.unwrap_or(true) {
-        ("/bin/sh".to_owned(), vec!["sh".to_owned(), "-c".to_owned(), value])
-    } else if info.arguments.is_empty() {
-        (value.clone(), vec![value])
-    } else {
-        (value, info.arguments.clone())
+/// Starts the helper.
+pub(super) struct Posix {
+    /// Program and leading arguments of `mesos-containerizer`.
+    helper: Vec<String>,
+}
+
+impl Posix {
+    pub(super) fn new(helper: Vec<String>) -> Self {
+        Self { helper }
+    }
+
+    /// Forks a child that waits; it has not been told what to do.
+    pub(super) fn hold(&self, spec: &Spec) -> Result<fork::Held, String> {
+        let open = |path: &Path| {
+            let file = output::open(path, spec.user);
+            file.map_err(|error| format!("cannot open {}: {error}", path.display()))
+        };
+        let [stdout, stderr] = outputs(&spec.config);
+        let mut argv = self.helper.clone();
+        argv.extend(["launch".to_owned(), format!("--pipe_read={}", fork::PIPE)]);
+        let directory = spec.config.directory.display();
+        let plan = fork::Plan {
+            argv,
+            // By it a restarted slave knows the process again.
+            env: vec![format!("MESOS_DIRECTORY={directory}")],
+            stdout: open(&stdout)?.into(),
+            stderr: open(&stderr)?.into(),
+            namespaces: spec.info.clone_namespaces.iter().fold(0, |all, one| all | one),
+        };
+        fork::fork(&plan).map_err(|error| format!("cannot fork: {error}"))
+    }
+}
+
+/// What the helper is told.
+pub(super) fn launch_info(spec: &Spec) -> Vec<u8> {
+    let mut info = spec.info.clone();
+    let config = &spec.config;
+    info.command.get_or_insert_with(|| config.command.clone());
+    let directory = || config.directory.display().to_string();
+    info.working_directory.get_or_insert_with(directory);
+    if info.user.is_none() {
+        info.user = config.user.clone();
+    }
+    let variable = |(name, value): (&String, &String)| mesos::environment::Variable {
+        name: name.clone(),
+        value: Some(value.clone()),
+        ..Default::default()
     };
-    let output = |name: &str| Output::File(config.directory.join(name));
-    Ok(Command {
-        program,
-        argv,
-        env: config.environment.clone(),
-        cwd: Some(config.directory.clone()),
-        stdout: output("stdout"),
-        stderr: output("stderr"),
-        session: true,
-        user,
-        ..Command::default()
-    })
+    let mut variables: Vec<_> = config.environment.iter().map(variable).collect();
+    // What isolators set wins.
+    let own = info.environment.take().unwrap_or_default().variables;
+    variables.retain(|variable| own.iter().all(|set| set.name != variable.name));
+    variables.extend(own);
+    info.environment = Some(mesos::Environment { variables });
+    to_json(&info).to_string().into_bytes()
+}
+
+/// Makes a held child a first process.
+pub(super) fn forked(held: fork::Held, message: Vec<u8>) -> Forked {
+    let pid = held.pid;
+    let (go, ended) = held.split(message);
+    Forked { pid, go, ended }
+}
+
+impl Launcher for Posix {
+    fn fork(&self, spec: Spec, _: Os) -> BoxFuture<'static, Result<Forked, String>> {
+        let held = self.hold(&spec);
+        ready(held.map(|held| forked(held, launch_info(&spec)))).boxed()
+    }
+
+    fn adopt(&self, container: &RecoveredContainer, _: Os) -> Option<BoxFuture<'static, Ended>> {
+        adopt(container)
+    }
+
+    fn destroy(
+        &self,
+        _: &ContainerId,
+        pid: Option<u32>,
+        os: Os,
+    ) -> BoxFuture<'static, Result<(), String>> {
+        let killed = pid.map_or(Ok(()), |pid| os.signal(Target::Tree(pid), SIGKILL));
+        ready(killed.map_err(|error| error.to_string())).boxed()
+    }
+
+    fn orphans(&self, _: &BTreeSet<ContainerId>) -> Vec<ContainerId> {
+        Vec::new()
+    }
+}
+
+/// Watches the first process of a container that an earlier slave started, if it is still there.
+pub(super) fn adopt(container: &RecoveredContainer) -> Option<BoxFuture<'static, Ended>> {
+    // Opened first: what is looked at afterwards is that same process, or none.
+    let process = fork::open(container.pid).ok().filter(|_| belongs(container))?;
+    Some(Box::pin(async move {
+        fork::gone(process).await;
+        unknown_end()
+    }))
+}
+
+/// True unless the process is surely another one: its number may have been given away since.
+fn belongs(container: &RecoveredContainer) -> bool {
+    let pid = i32::try_from(container.pid).unwrap_or(i32::MAX);
+    let readable = fs::read(format!("/proc/{pid}/environ")).is_ok();
+    let exists = Path::new("/proc").join(pid.to_string()).exists();
+    directory_of(pid).map_or(!readable && exists, |directory| directory == container.directory)
+}
+
+/// The sandbox that a process was started in, as its environment tells.
+pub(super) fn directory_of(pid: i32) -> Option<PathBuf> {
+    let environment = fs::read(format!("/proc/{pid}/environ")).ok()?;
+    let mut variables = environment.split(|byte| *byte == 0);
+    let directory = variables.find_map(|variable| variable.strip_prefix(b"MESOS_DIRECTORY="))?;
+    Some(PathBuf::from(String::from_utf8_lossy(directory).into_owned()))
 }

@@ -1,0 +1,7 @@
+//! What files containers see.
+
+pub mod linux;
+pub mod mounts;
+pub mod posix;
+pub mod root;
+pub mod shared;

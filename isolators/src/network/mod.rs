@@ -1,0 +1,5 @@
+//! Networks of containers.
+
+pub mod cni;
+pub mod ports;
+pub mod sockets;

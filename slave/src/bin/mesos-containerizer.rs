@@ -1,0 +1,5 @@
+//! `mesos-containerizer`.
+
+fn main() -> std::process::ExitCode {
+    slave::containerizer::helper::main()
+}
