@@ -55,7 +55,9 @@ impl Process for Sender {
 
 impl Sender {
     fn burst(&mut self, cx: &mut Ctx<Self>) {
-        (0..BURST).for_each(|_| drop(self.to.tell(|receiver, _| receiver.0.count())));
+        for _ in 0..BURST {
+            self.to.tell(|receiver, _| receiver.0.count());
+        }
         self.sent += BURST;
         if self.sent < MESSAGES {
             cx.later(Self::burst);
@@ -76,7 +78,9 @@ async fn libprocess_across(node: &Node) -> Outcome<f64> {
     let (tally, done) = Tally::new();
     let to = node.spawn_numbered("receiver", Receiver(tally));
     let start = Instant::now();
-    (0..MESSAGES).for_each(|_| drop(to.tell(|receiver, _| receiver.0.count())));
+    for _ in 0..MESSAGES {
+        to.tell(|receiver, _| receiver.0.count());
+    }
     done.await?;
     Ok(rate(MESSAGES, start.elapsed()))
 }
