@@ -126,8 +126,6 @@ impl DiskDu {
             if self.enforces
                 && let Some(limitation) = exceeded(&path, watched)
             {
-                slog::info!(cx.log(), "container exceeds its disk";
-                    "container" => %id, "message" => limitation.message());
                 match container.limited.take() {
                     // Nobody is interested any more when the receiver is gone.
                     Some(limited) => drop(limited.send(limitation)),

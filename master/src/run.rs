@@ -90,7 +90,7 @@ async fn start(
         port: flags.port,
         advertise_ip: flags.advertise_ip,
         advertise_port: flags.advertise_port,
-        node,
+        node: node.from_env(real::environment_but_bind)?,
         ..real::Config::default()
     };
     let node = real::start(node.from_env(real::environment_but_bind)?).await?;

@@ -202,6 +202,38 @@ fn slave_is_emptied_and_takes_tasks_again() {
 }
 
 #[test]
+fn metrics_tell_of_slaves_frameworks_tasks_and_offers() {
+    let mut setup = Setup::new(Config::default());
+    let (_, _, _, id) = setup.running();
+    let metrics = setup.json("/metrics/snapshot");
+    let framework = format!("master/frameworks/test/{id}");
+    for (name, value) in [
+        ("master/elected", 1.0),
+        ("master/slaves_active", 1.0),
+        ("master/slave_registrations", 1.0),
+        ("master/frameworks_connected", 1.0),
+        ("master/tasks_staging", 1.0),
+        ("master/tasks_lost", 0.0),
+        ("master/cpus_total", 4.0),
+        ("master/cpus_used", 1.0),
+        ("master/cpus_percent", 0.25),
+        ("master/cpus_revocable_total", 0.0),
+        ("master/messages_register_slave", 1.0),
+        ("master/messages_register_framework", 1.0),
+        ("master/messages_launch_tasks", 1.0),
+        ("master/operations/reserve/total", 0.0),
+        (&*format!("{framework}/subscribed"), 1.0),
+        (&*format!("{framework}/calls/accept"), 1.0),
+        (&*format!("{framework}/events/offers"), 1.0),
+        (&*format!("{framework}/offers/accepted"), 1.0),
+        (&*format!("{framework}/operations/launch"), 1.0),
+        (&*format!("{framework}/tasks/active/task_staging"), 1.0),
+    ] {
+        assert_eq!(metrics[name], value, "{name}");
+    }
+}
+
+#[test]
 fn operators_without_permission_are_refused_and_see_nothing() {
     let acls = json!({
         "permissive": true,

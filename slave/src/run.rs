@@ -131,7 +131,7 @@ async fn start_node(
         port: flags.port,
         advertise_ip: flags.advertise_ip,
         advertise_port: flags.advertise_port,
-        node,
+        node: node.from_env(real::environment_but_bind)?,
         ..real::Config::default()
     };
     let node = real::start(node.from_env(real::environment_but_bind)?).await?;

@@ -14,6 +14,8 @@ use super::{ANSWERS_COUNT_FOR, LogConfig, LogError};
 
 /// Positions settled at a time.
 const WINDOW: usize = 64;
+/// Positions looked at before it is looked again which of them are gone.
+const CHUNK: u64 = 256;
 /// A write that is not answered is sent again after this.
 const AGAIN: Duration = Duration::from_millis(700);
 /// A proposal that lost is followed by a higher one after this, and at most as much again.
@@ -106,22 +108,32 @@ impl Ensemble {
         }
     }
 
-    /// Settles positions, with proposals higher than `proposal`. False when `deadline` passed
+    /// Settles the positions from `from` to `to`, both included, that the local replica does not
+    /// know to be settled, with proposals higher than `proposal`. False when `deadline` passed
     /// before all were.
+    ///
+    /// The last ones come first: among them is the latest truncation, which spares those before.
     pub(super) async fn fill(
         &self,
-        positions: Vec<u64>,
+        from: u64,
+        to: u64,
         proposal: u64,
         deadline: Option<Time>,
     ) -> Result<bool, LogError> {
-        let settled = futures::stream::iter(positions)
-            .map(|position| self.settle(position, proposal + 1, deadline))
-            .buffer_unordered(WINDOW);
-        let mut settled = std::pin::pin!(settled);
-        while let Some(done) = settled.next().await {
-            if !done? {
-                return Ok(false);
+        let mut end = to + 1;
+        while end > from {
+            let start = from.max(end.saturating_sub(CHUNK));
+            let missing = Replica::missing(&self.replica, start, end - 1).await?;
+            let settled = futures::stream::iter(missing.into_iter().rev())
+                .map(|position| self.settle(position, proposal + 1, deadline))
+                .buffer_unordered(WINDOW);
+            let mut settled = std::pin::pin!(settled);
+            while let Some(done) = settled.next().await {
+                if !done? {
+                    return Ok(false);
+                }
             }
+            end = start;
         }
         Ok(true)
     }

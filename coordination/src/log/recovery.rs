@@ -93,10 +93,8 @@ async fn catch_up(ensemble: &Ensemble, begin: u64, end: u64) -> Result<bool, Log
     else {
         return Ok(false);
     };
-    let missing = Replica::missing(replica, begin, end).await?;
-    slog::info!(node.log(), "log catches up"; "positions" => missing.len(), "begin" => begin,
-        "end" => end, "promised" => floor);
-    ensemble.fill(missing, floor, None).await?;
+    slog::info!(node.log(), "log catches up"; "begin" => begin, "end" => end, "promised" => floor);
+    ensemble.fill(begin, end, floor, None).await?;
     Replica::enter(replica, Status::Voting, floor).await?;
     Ok(true)
 }

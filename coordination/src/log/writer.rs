@@ -140,8 +140,7 @@ async fn elect(ensemble: Ensemble, known: u64) -> Result<Outcome, LogError> {
         Some(Promised::Rejected { proposal: theirs }) => return lost(theirs.max(proposal)),
         Some(Promised::Ignored) | None => return lost(proposal),
     };
-    let missing = Replica::missing(&ensemble.replica, 0, end).await?;
-    let settled = ensemble.fill(missing, proposal, Some(deadline)).await?;
+    let settled = ensemble.fill(0, end, proposal, Some(deadline)).await?;
     Ok(Outcome { proposal, index: settled.then_some(end) })
 }
 

@@ -120,21 +120,19 @@ impl<C: Controller> CgroupIsolator<C> {
             if let Some(entry) = self.containers.get_mut(&id) {
                 entry.listens = true;
             }
-            cx.defer(alarm, move |this, is_exceeded, cx| {
+            cx.defer(alarm, move |this, is_exceeded, _| {
                 if is_exceeded {
-                    this.alarmed(&id, cx);
+                    this.alarmed(&id);
                 }
             });
         }
         Ok(())
     }
 
-    fn alarmed(&mut self, id: &ContainerId, cx: &mut Ctx<Self>) {
+    fn alarmed(&mut self, id: &ContainerId) {
         let Ok(Some(group)) = self.own(id) else { return };
         let limitation = self.controller.limitation(group);
         let Some(entry) = self.containers.get_mut(id) else { return };
-        slog::info!(cx.log(), "container exceeds its limit";
-            "container" => %id, "isolator" => C::NAME, "message" => limitation.message());
         match entry.limited.take() {
             // Nobody is interested any more when the receiver is gone.
             Some(limited) => drop(limited.send(limitation)),

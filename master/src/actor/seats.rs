@@ -5,11 +5,22 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use libprocess::metrics::{Counter, Metrics};
-use libprocess::{Ctx, Pid};
+use libprocess::{Ctx, Handle, Pid};
 use protos::ids::FrameworkId;
+use protos::mesos::TaskState;
 
 use crate::Master;
 use crate::http::escape;
+
+/// States of tasks that have not ended.
+const ACTIVE: [TaskState; 6] = [
+    TaskState::TaskStaging,
+    TaskState::TaskStarting,
+    TaskState::TaskRunning,
+    TaskState::TaskKilling,
+    TaskState::TaskUnreachable,
+    TaskState::TaskUnknown,
+];
 
 /// The metrics of one framework.
 pub(super) struct Seat {
@@ -19,13 +30,22 @@ pub(super) struct Seat {
 }
 
 impl Seat {
-    fn new(name: &str, id: &FrameworkId, metrics: &Metrics) -> Self {
+    fn new(name: &str, id: &FrameworkId, master: &Handle<Master>, metrics: &Metrics) -> Self {
         let prefix = format!("master/frameworks/{}/{id}", escape(name));
         let subscribed = Arc::new(AtomicU64::new(0));
         let value = subscribed.clone();
         metrics.gauge_fn(&format!("{prefix}/subscribed"), move || {
             value.load(Ordering::Relaxed) as f64
         });
+        for state in ACTIVE {
+            let (master, id) = (master.clone(), id.clone());
+            let name = state.as_str_name().to_lowercase();
+            metrics.gauge_later(&format!("{prefix}/tasks/active/{name}"), move || {
+                let id = id.clone();
+                let asked = master.ask(move |master, _| master.tasks_in(&id, state));
+                async move { asked.await.ok() }
+            });
+        }
         Self { prefix, counters: BTreeMap::new(), subscribed }
     }
 
@@ -45,6 +65,10 @@ impl Seat {
             metrics.remove(&format!("{}/{what}", self.prefix));
         }
         metrics.remove(&format!("{}/subscribed", self.prefix));
+        for state in ACTIVE {
+            let name = state.as_str_name().to_lowercase();
+            metrics.remove(&format!("{}/tasks/active/{name}", self.prefix));
+        }
     }
 }
 
@@ -90,10 +114,21 @@ impl Master {
         let Some(framework) = self.state.frameworks.get(id) else { return };
         let metrics = cx.node().metrics();
         let name = &framework.info.name;
-        let seat = self.seats.entry(id.clone()).or_insert_with(|| Seat::new(name, id, metrics));
+        let seat = self
+            .seats
+            .entry(id.clone())
+            .or_insert_with(|| Seat::new(name, id, &cx.handle(), metrics));
         let connected = u64::from(framework.connected);
         seat.subscribed.store(connected, Ordering::Relaxed);
         seat.count(what, metrics);
+    }
+
+    /// How many tasks of a framework are in a state.
+    fn tasks_in(&self, id: &FrameworkId, state: TaskState) -> f64 {
+        let Some(framework) = self.state.frameworks.get(id) else { return 0.0 };
+        let tasks = &framework.tasks;
+        let known = tasks.active().values().chain(tasks.unreachable().values());
+        known.filter(|task| task.state() == state).count() as f64
     }
 
     /// Counts a call under its kind and under all.

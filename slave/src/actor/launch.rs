@@ -1,5 +1,7 @@
 //! Containers: started for executors, and what their end means.
 
+use std::path::Path;
+
 use futures::future::BoxFuture;
 use libprocess::Ctx;
 use libprocess::disk::DiskError;
@@ -9,7 +11,7 @@ use super::Slave;
 use crate::calls::terminated::{self, End};
 use crate::containerizer::{ContainerConfig, ContainerError, Termination};
 use crate::effects::Reminder;
-use crate::state::ExecutorState;
+use crate::state::{Executor, ExecutorState};
 use crate::{environment, paths};
 
 impl Slave {
@@ -41,15 +43,7 @@ impl Slave {
         };
         let runs = paths::runs(&config.work_dir, &slave, &framework_id, &executor_id);
         let (disk, directory) = (cx.disk(), container_config.directory.clone());
-        if let Some(files) = &self.files {
-            let (real, latest) = (directory.clone(), runs.join("latest"));
-            let short = format!("/frameworks/{framework_id}/executors/{executor_id}/runs/latest");
-            files.tell(move |files, _| {
-                files.attach(&latest.display().to_string(), real.clone());
-                files.attach(&short, real.clone());
-                files.attach(&real.display().to_string(), real);
-            });
-        }
+        self.show(&framework_id, executor, &runs);
         let owner = container_config.user.as_deref().and_then(owner);
         // All are asked for at once: a disk keeps the order. The container is prepared meanwhile; it
         // does not run before its process is written down, which comes after all of this.
@@ -80,6 +74,29 @@ impl Slave {
             let end = End::of(framework_id, executor_id, container);
             slave.prepared(end, prepared, container_config, cx);
         });
+    }
+
+    /// Lets operators read an executor's sandbox, under the names that they know.
+    fn show(&self, framework: &FrameworkId, executor: &Executor, runs: &Path) {
+        let Some(files) = &self.files else { return };
+        let (real, latest) = (executor.directory.clone(), runs.join("latest"));
+        let short = format!("/frameworks/{framework}/executors/{}/runs/latest", executor.id);
+        files.tell(move |files, _| {
+            files.attach(&latest.display().to_string(), real.clone());
+            files.attach(&short, real.clone());
+            files.attach(&real.display().to_string(), real);
+        });
+    }
+
+    /// As for executors that are launched, for those of an earlier slave.
+    pub(super) fn show_recovered(&self) {
+        let (work_dir, slave) = (&self.state.config.work_dir, self.state.id());
+        for framework in self.state.frameworks.values().chain(&self.state.completed) {
+            for executor in framework.completed.iter().chain(framework.executors.values()) {
+                let runs = paths::runs(work_dir, &slave, &framework.id, &executor.id);
+                self.show(&framework.id, executor, &runs);
+            }
+        }
     }
 
     /// The sandbox is there: the container is started unless nobody wants it any more.

@@ -52,6 +52,7 @@ impl Slave {
         let plan = rebuild(&mut self.state, frameworks, rebooted);
         slog::info!(cx.log(), "recovered"; "id" => %self.state.id(),
             "executors" => plan.executors.len(), "streams" => plan.streams.len());
+        self.show_recovered();
         self.take_over(plan, cx);
     }
 

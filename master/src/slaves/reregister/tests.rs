@@ -126,3 +126,98 @@ fn slave_removed_or_moved_is_shut_down() {
         assert_eq!(run(&mut state, message).sent::<ShutdownMessage>()[0].0, home());
     }
 }
+
+/// What becomes of a slave that comes back.
+#[derive(Debug, PartialEq)]
+enum Fate {
+    Greeted,
+    /// The registry is asked first.
+    Registry(Operation),
+    ShutDown,
+    Ignored,
+}
+
+fn fate(state: &mut State, message: ReregisterSlaveMessage) -> Fate {
+    let fx = run(state, message);
+    let operation = fx.0.iter().find_map(|effect| match effect {
+        Effect::Registry { operation, .. } => Some(operation.clone()),
+        _ => None,
+    });
+    match operation {
+        Some(operation) => Fate::Registry(operation),
+        None if !fx.sent::<SlaveReregisteredMessage>().is_empty() => Fate::Greeted,
+        None if !fx.sent::<ShutdownMessage>().is_empty() => Fate::ShutDown,
+        None => Fate::Ignored,
+    }
+}
+
+/// Each list that a slave may be in when it comes back, with and without `--registry_strict`.
+#[test]
+fn slave_that_comes_back_fares_by_the_list_that_it_is_in() {
+    type Place = fn(&mut State);
+    let known = message(vec![]).slave;
+    let reachable = || Fate::Registry(Operation::MarkReachable(s(), known.clone()));
+    let changed = mesos::SlaveInfo { port: Some(9), ..known.clone() };
+    let cases: [(&str, Place, Fate, Fate); 8] = [
+        ("registered", |_| {}, Fate::Greeted, Fate::Greeted),
+        (
+            "recovered",
+            |state| {
+                state.slaves.lose(&s(), NOW);
+                let recovered = [(s(), slave_info())].into();
+                state.slaves.recover(recovered, Default::default(), Default::default());
+            },
+            Fate::Greeted,
+            Fate::Greeted,
+        ),
+        (
+            "recovered with another description",
+            |state| {
+                state.slaves.lose(&s(), NOW);
+                let changed = mesos::SlaveInfo { port: Some(9), ..slave_info() };
+                let recovered = [(s(), changed)].into();
+                state.slaves.recover(recovered, Default::default(), Default::default());
+            },
+            Fate::Registry(Operation::Update(s(), known.clone())),
+            Fate::Registry(Operation::Update(s(), known.clone())),
+        ),
+        ("unreachable", |state| drop(state.slaves.lose(&s(), NOW)), reachable(), Fate::ShutDown),
+        ("nowhere", |state| *state = empty(), reachable(), Fate::ShutDown),
+        ("gone", |state| drop(state.slaves.mark_gone(&s(), NOW)), Fate::ShutDown, Fate::ShutDown),
+        ("removed", |state| drop(state.slaves.remove(&s())), Fate::ShutDown, Fate::ShutDown),
+        (
+            "changing",
+            |state| assert!(state.slaves.begin_change(&s())),
+            Fate::Ignored,
+            Fate::Ignored,
+        ),
+    ];
+    for (list, place, usual, strict) in cases {
+        for (is_strict, expected) in [(false, usual), (true, strict)] {
+            let mut state = cluster();
+            place(&mut state);
+            std::sync::Arc::make_mut(&mut state.config).registry_strict = is_strict;
+            assert_eq!(fate(&mut state, message(vec![])), expected, "{list}, strict {is_strict}");
+        }
+    }
+    let mut state = cluster();
+    let message = ReregisterSlaveMessage { slave: changed.clone(), ..message(vec![]) };
+    assert_eq!(fate(&mut state, message), Fate::Registry(Operation::Update(s(), changed)));
+}
+
+#[test]
+fn slave_that_remembers_reservations_keeps_them() {
+    use protos::mesos::resource::{ReservationInfo, reservation_info::Type as Kind};
+    let info = ReservationInfo {
+        r#type: Some(Kind::Dynamic.into()),
+        role: Some("web".into()),
+        ..Default::default()
+    };
+    let reserved = resources("cpus:2").push_reservation(&info);
+    let mut state = empty();
+    let message =
+        ReregisterSlaveMessage { checkpointed_resources: reserved.to_wire(), ..message(vec![]) };
+    decide(&mut state, |state, fx| readmitted(state, &home(), message, NOW, fx));
+    let total = &state.slaves.get(&s()).unwrap().total;
+    assert_eq!(total.to_string(), "cpus:2;cpus(web):2;mem:1024");
+}
