@@ -29,7 +29,7 @@ pub struct Ctx<P: Process> {
     rng: Option<Box<ChaCha8Rng>>,
     log: OnceCell<Box<slog::Logger>>,
     last_receiver: RefCell<Option<Box<Receiver>>>,
-    delegates: Option<Box<BTreeMap<String, Pid>>>,
+    delegates: BTreeMap<String, Pid>,
 }
 
 /// The local process that was last sent to. Its mail never changes: when it takes no more, a new
@@ -57,7 +57,7 @@ impl<P: Process> Ctx<P> {
             rng: None,
             log: OnceCell::new(),
             last_receiver: RefCell::new(None),
-            delegates: None,
+            delegates: BTreeMap::new(),
         }
     }
 
@@ -154,15 +154,14 @@ impl<P: Process> Ctx<P> {
     /// Lets another process have the messages of a name that this one has no handler for; their
     /// sender is kept. None takes that back.
     pub fn delegate(&mut self, name: &str, to: Option<Pid>) {
-        let delegates = self.delegates.get_or_insert_default();
         match to {
-            Some(to) => delegates.insert(name.to_owned(), to),
-            None => delegates.remove(name),
+            Some(to) => self.delegates.insert(name.to_owned(), to),
+            None => self.delegates.remove(name),
         };
     }
 
     pub(crate) fn delegated(&self, name: &str) -> Option<&Pid> {
-        self.delegates.as_ref()?.get(name)
+        self.delegates.get(name)
     }
 
     /// Decodes a message after the node's schema check.

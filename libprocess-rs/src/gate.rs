@@ -107,23 +107,18 @@ fn without_body(request: &Request) -> Request {
 /// Requests of one process that wait for their checks, in the order in which they came: none
 /// overtakes another even if its own check is done first, or it needs none.
 #[derive(Default)]
-pub(crate) struct Waiting(Option<Box<VecDeque<Asked>>>);
+pub(crate) struct Waiting(VecDeque<Asked>);
 
 impl Waiting {
     pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_none()
+        self.0.is_empty()
     }
 
     pub(crate) fn push(&mut self, asked: Asked) {
-        self.0.get_or_insert_default().push_back(asked);
+        self.0.push_back(asked);
     }
 
     pub(crate) fn pop(&mut self) -> Option<Asked> {
-        let queue = self.0.as_mut()?;
-        let first = queue.pop_front();
-        if queue.is_empty() {
-            self.0 = None;
-        }
-        first
+        self.0.pop_front()
     }
 }

@@ -62,7 +62,7 @@ async fn actix_web() -> Outcome<()> {
     let server = HttpServer::new(|| {
         App::new().default_service(web::to(|body: Bytes| async {
             std::hint::black_box(Blob::decode(body).ok());
-            HttpResponse::Accepted()
+            HttpResponse::Accepted().finish()
         }))
     });
     let server = server.workers(1).keep_alive(actix_web::http::KeepAlive::Os);
@@ -238,7 +238,7 @@ async fn node_to_node() -> Outcome<f64> {
     let start = Instant::now();
     here.spawn("sender", Sender { to: receiver.pid().clone(), sent: 0 })?;
     while receiver.ask(|receiver, _| receiver.seen).await? < MESSAGES {
-        tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+        here.sleep(std::time::Duration::from_millis(1)).await;
     }
     let took = start.elapsed();
     here.close();

@@ -143,6 +143,11 @@ impl Connection {
         heads.at(self.shared.node.now()).put_status(&mut self.replies, status, text, keep_alive);
     }
 
+    fn put_accepted(&mut self, count: usize) {
+        let mut heads = self.shared.heads.borrow_mut();
+        heads.at(self.shared.node.now()).put_accepted(&mut self.replies, count);
+    }
+
     async fn message(&mut self, head: Rc<MessageHead>, body: Bytes) -> std::io::Result<()> {
         let same = self.run.head.as_ref().is_some_and(|current| Rc::ptr_eq(current, &head));
         if !same {
@@ -182,9 +187,7 @@ impl Connection {
         self.run.letters.clear();
         match delivered {
             Some(Ok(mail)) => {
-                let mut heads = self.shared.heads.borrow_mut();
-                heads.at(self.shared.node.now()).put_accepted(&mut self.replies, count);
-                drop(heads);
+                self.put_accepted(count);
                 self.hold_back(&*mail).await?;
             }
             Some(Err(status)) => (0..count).for_each(|_| self.put_status(status, None, true)),
