@@ -9,8 +9,10 @@
 //!
 //! # Map
 //! - [`sim`]: clusters in virtual time
+//! - [`ha`]: several real masters over a real ZooKeeper, and what befalls them
 //! - [`cluster`]: clusters of real processes on free ports; [`get`]: their endpoints
 
 pub mod cluster;
 pub mod get;
+pub mod ha;
 pub mod sim;

@@ -3,8 +3,9 @@
 use crate::shell::{self, Failure, Outcome};
 
 /// Debian's packages: a foreign scheduler is built with Go; the fetcher's tests pack archives; groups
-/// are tested over a ZooKeeper server; containers join networks.
-const PACKAGES: [&str; 11] = [
+/// are tested over a ZooKeeper server; containers join networks,
+/// whose links tests cut.
+const PACKAGES: [&str; 12] = [
     "golang-go",
     "golang-github-mesos-mesos-go-dev",
     "curl",
@@ -15,6 +16,7 @@ const PACKAGES: [&str; 11] = [
     "zookeeper",
     "containernetworking-plugins",
     "iproute2",
+    "iptables",
     "linux-perf",
 ];
 
