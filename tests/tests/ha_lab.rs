@@ -48,14 +48,16 @@ fn recover(ha: &mut Ha, keeper: &Keeper) {
         }
     }
     // A master may find out late that it leads no more.
-    wait_for("three slaves of a leader", || {
+    wait_for("three slaves and the framework of a leader", || {
         for master in 0..3 {
             if ha.masters[master].as_mut().is_some_and(|master| master.ended().is_some()) {
                 ha.start_master(master);
             }
         }
         let (_, state) = ha.leader()?;
-        (state["activated_slaves"] == 3).then_some(())
+        let mut frameworks = state["frameworks"].as_array()?.iter();
+        let follows = frameworks.any(|framework| framework["active"] == true);
+        (state["activated_slaves"] == 3 && follows).then_some(())
     });
     keeper.wait_until_full();
     let seen = keeper.seen();

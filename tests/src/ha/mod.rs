@@ -258,3 +258,10 @@ impl Ha {
         Keeper::start(self.dir(), &self.url(), ip, tasks, |program| self.command(host, program))
     }
 }
+
+/// The newest segment of the log in a replica's directory.
+pub fn last_segment(dir: &Path) -> PathBuf {
+    let files = std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
+    let segments = files.filter(|path| path.to_string_lossy().contains("segment-"));
+    segments.max().expect("the replica has stored something")
+}

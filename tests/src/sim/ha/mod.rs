@@ -146,6 +146,10 @@ impl HaCluster {
                 leaders.push((master, state));
             }
         }
+        if leaders.len() > 1 {
+            let all: Vec<_> = leaders.iter().map(|(master, _)| master.to_string()).collect();
+            self.problems.push(format!("at {:?} several masters lead: {all:?}", world.now()));
+        }
         leaders.pop()
     }
 

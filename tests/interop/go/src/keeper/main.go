@@ -37,6 +37,7 @@ type task struct {
 	launched time.Time
 	ran      bool
 	over     bool
+	end      mesos.TaskState
 }
 
 // What was seen.
@@ -140,19 +141,23 @@ func (k *keeper) StatusUpdate(_ sched.SchedulerDriver, status *mesos.TaskStatus)
 		}
 		k.uuids[uuid] = true
 	}
-	answer := status.GetReason() == mesos.TaskStatus_REASON_RECONCILIATION
 	if t.over {
-		if !answer {
-			k.problem("%s is %s after its end", id, state)
+		// An answer to a question may come before the updates themselves.
+		late := state == mesos.TaskState_TASK_RUNNING && !t.ran
+		t.ran = t.ran || late
+		if state != t.end && !late {
+			k.problem("%s is %s after it was %s: %s", id, state, t.end, status.GetReason())
 		}
 		return
 	}
+	t.end = state
 	switch state {
 	case mesos.TaskState_TASK_STAGING, mesos.TaskState_TASK_STARTING:
 	case mesos.TaskState_TASK_RUNNING:
 		t.ran = true
 	case mesos.TaskState_TASK_FINISHED:
-		if !t.ran {
+		// An answer to a question may spare the update before it, which then comes later.
+		if !t.ran && status.GetReason() != mesos.TaskStatus_REASON_RECONCILIATION {
 			k.problem("%s finished but was never told running", id)
 		}
 		t.over = true
