@@ -1,5 +1,7 @@
 //! A docker daemon of a test's own: its data, its socket and its bridge are nobody else's.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests")]
+
 use std::fs::File;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};

@@ -1,5 +1,7 @@
 //! Programs in Go, built against Debian's packages.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests")]
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
