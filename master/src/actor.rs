@@ -41,6 +41,10 @@ pub struct Master {
     limiters: Limiters,
     /// Messages whose turn has come, by sender and name: they come once more.
     waited: BTreeMap<(Pid, String), u32>,
+    /// What makes it the leader, while it is one of several.
+    candidacy: Option<coordination::election::Candidacy>,
+    /// It has called [`crate::Fatal`].
+    over: bool,
     /// Metrics of frameworks.
     seats: BTreeMap<FrameworkId, seats::Seat>,
 }
@@ -68,6 +72,8 @@ pub fn start(node: &Node, config: Config) -> Result<Handle<Master>, SpawnError> 
         attempts: 0,
         limiters,
         waited: BTreeMap::new(),
+        candidacy: None,
+        over: false,
         seats: BTreeMap::new(),
     };
     let handle = node.spawn("master", master)?;
@@ -112,6 +118,9 @@ impl Process for Master {
         slog::info!(cx.log(), "master started"; "id" => &self.state.info.id);
         if !self.state.config.contends {
             self.recover(cx);
+        } else if let Some(election) = self.state.config.election.clone() {
+            self.contend(cx);
+            self.detect(&election, None, cx);
         }
     }
 

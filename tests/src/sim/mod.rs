@@ -2,6 +2,7 @@
 
 mod checks;
 mod cluster;
+pub mod ha;
 mod jobs;
 mod model_slave;
 mod programs;
