@@ -69,12 +69,12 @@ pub fn message(full_name: &str, source: &mut Source<'_>) -> Option<Vec<u8>> {
 
 fn fill(descriptor: &MessageDescriptor, source: &mut Source<'_>, depth: usize) -> DynamicMessage {
     let mut made = DynamicMessage::new(descriptor.clone());
-    if descriptor.full_name() == "mesos.Resource" && source.byte() % 4 != 0 {
+    if descriptor.full_name() == "mesos.Resource" && !source.byte().is_multiple_of(4) {
         sane_resource(&mut made, source);
         return made;
     }
     for field in descriptor.fields().filter(|field| !field.is_map()) {
-        let wanted = depth < DEPTH && source.byte() % 4 == 0;
+        let wanted = depth < DEPTH && source.byte().is_multiple_of(4);
         match field.cardinality() {
             Cardinality::Required => made.set_field(&field, value(&field, source, depth)),
             Cardinality::Optional if wanted => {
@@ -115,7 +115,7 @@ fn value(field: &FieldDescriptor, source: &mut Source<'_>, depth: usize) -> Valu
         Kind::Enum(of) => Value::EnumNumber(enum_number(&of, source)),
         Kind::String => Value::String(source.word()),
         Kind::Bytes => {
-            let length = if source.byte() % 4 == 0 { usize::from(source.byte()) } else { 16 };
+            let length = if source.byte().is_multiple_of(4) { usize::from(source.byte()) } else { 16 };
             Value::Bytes(vec![source.byte(); length].into())
         }
         Kind::Bool => Value::Bool(number % 2 != 0),

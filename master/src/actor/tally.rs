@@ -20,6 +20,7 @@ impl Tally {
     }
 
     /// Counts one more.
+    #[allow(clippy::ptr_arg, reason = "a new name is kept, without a copy when it is static")]
     pub(super) fn count(&mut self, name: &Cow<'static, str>, metrics: &Metrics) {
         let counter = match self.known.get(name) {
             Some(counter) => counter,
