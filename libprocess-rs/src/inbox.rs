@@ -93,6 +93,20 @@ impl<P: Process> Inbox<P> {
         host.wake(*slot);
     }
 
+    /// How many messages, dispatches and requests wait, besides those taken out to be handled.
+    pub(crate) fn kinds(&self) -> [usize; 3] {
+        let mut counts = [0; 3];
+        for event in &self.lock().queue {
+            match event {
+                Event::Message(_) => counts[0] += 1,
+                Event::Dispatch(_) => counts[1] += 1,
+                Event::Http(_) => counts[2] += 1,
+                _ => {}
+            }
+        }
+        counts
+    }
+
     pub(crate) fn push(&self, event: Event<P>) -> bool {
         let mut state = self.lock();
         if state.closed {

@@ -18,6 +18,6 @@ pub mod cluster;
 pub mod dockerd;
 pub mod get;
 pub mod go;
-pub mod images;
 pub mod ha;
+pub mod images;
 pub mod sim;
