@@ -96,7 +96,7 @@ async fn run() -> Outcome<()> {
     }
     benches::report("50,000 slaves recovered by another master", took.as_secs_f64(), "s");
     let (decoded, peer) = benches::timed(|| {
-        let bytes = registry.to_wire().encode_to_vec();
+        let bytes = registry.encode();
         wire::Registry::decode(&bytes[..]).map(|registry| (bytes.len(), registry))
     });
     let (bytes, _) = decoded?;
@@ -110,7 +110,7 @@ fn main() -> ExitCode {
     match real::run(run()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("registrar: {error}");
+            eprintln!("registry_recovery: {error}");
             ExitCode::FAILURE
         }
     }
