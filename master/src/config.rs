@@ -75,6 +75,10 @@ pub struct Config {
     pub acls: Option<mesos::AcLs>,
     /// Secrets by principal; None refuses all who try (flag `credentials`).
     pub credentials: Option<crate::security::Credentials>,
+    /// Key of operators' tokens; None takes no tokens (flag `jwt_secret_key`).
+    pub token_key: Option<crate::security::TokenKey>,
+    /// Endpoints that answer nobody (flag `firewall_rules`).
+    pub disabled_endpoints: BTreeSet<String>,
     /// Frameworks must authenticate (flag `authenticate_frameworks`).
     pub authenticate_frameworks: bool,
     /// Slaves must authenticate (flag `authenticate_agents`).
@@ -130,6 +134,8 @@ impl Default for Config {
             rate_limits: None,
             acls: None,
             credentials: None,
+            token_key: None,
+            disabled_endpoints: BTreeSet::new(),
             authenticate_frameworks: false,
             authenticate_agents: false,
             authenticate_http_readonly: false,

@@ -34,11 +34,16 @@ pub fn run(args: impl IntoIterator<Item = String>) -> ExitCode {
         Ok(logger) => logger,
         Err(error) => return fail(&error),
     };
-    for warning in &loaded.warnings {
+    let idle = Flags::warnings(&loaded.effective);
+    for warning in loaded.warnings.iter().chain(&idle) {
         slog::warn!(log, "{}", warning);
     }
     let credentials = match flags.credentials() {
         Ok(credentials) => credentials,
+        Err(error) => return fail(&error),
+    };
+    let token_key = match flags.token_key() {
+        Ok(key) => key,
         Err(error) => return fail(&error),
     };
     let mut effective = loaded.effective;
@@ -48,7 +53,7 @@ pub fn run(args: impl IntoIterator<Item = String>) -> ExitCode {
     }
     real::run(async {
         let mut config = flags.config(hostname(&flags), effective);
-        config.credentials = credentials;
+        (config.credentials, config.token_key) = (credentials, token_key);
         let (ended, failure) = fatal();
         config.fatal = ended;
         let node = NodeConfig { verbosity: guard.verbosity(), ..node_config(log.clone()) };

@@ -10,7 +10,7 @@ use libprocess::flags::{Loader, process_environment};
 use libprocess::{Handle, Node, NodeConfig, real};
 use protos::duration;
 
-use crate::containerizer::{self, ContainerizerOptions};
+use crate::containerizer::{self, Composing, Containerizer, ContainerizerOptions};
 use crate::flags::Flags;
 use crate::{Config, Slave, VERSION};
 
@@ -136,8 +136,13 @@ async fn start_node(
     };
     let node = real::start(node.from_env(real::environment_but_bind)?).await?;
     let options = flags.containerizer(&config)?;
+    let docker = flags.docker(&config)?;
+    let docker = docker.map(|docker| containerizer::docker::start(&node, docker, &options));
+    let docker = docker.transpose()?;
+    let mesos = flags.mesos().then(|| containerizer::start(&node, options)).transpose()?;
+    let both: Arc<dyn Containerizer> = Arc::new(Composing::new(mesos, docker));
     let detector = coordination::detector(&node, master, flags.zk_session_timeout);
-    start_with(&node, config, options, detector)
+    Ok(crate::start(&node, config, both, detector))
 }
 
 /// Starts a slave with its containerizer on a node.

@@ -99,8 +99,8 @@ impl Master {
             Effect::GiveUp(why) => self.give_up(&why, cx),
             Effect::Note(what) => slog::info!(cx.log(), "{}", what),
             Effect::Refused { reason } => refused(cx, reason),
-            Effect::Count(metric) => cx.node().metrics().counter(&metric).increment(),
-            Effect::CountOf(id, what) => self.count_of(&id, &what, cx),
+            Effect::Count(metric) => self.tally.count(&metric, cx.node().metrics()),
+            Effect::CountOf(id, what) => self.count_of(&id, &[what], cx),
             Effect::Resync(slave) => self.resync(&slave),
         }
     }

@@ -2,6 +2,7 @@
 
 mod allocation;
 mod election;
+mod idle;
 mod registry;
 mod security;
 
@@ -16,10 +17,11 @@ use protos::duration;
 
 pub use allocation::Allocation;
 pub use election::{Election, FlagsError, Place};
+pub use idle::IdleFlags;
 pub use registry::{Rate, Registry};
 pub use security::Security;
 
-use crate::security::{Credentials, CredentialsError};
+use crate::security::{Credentials, CredentialsError, TokenKey};
 use crate::{Config, Whitelist, registrar};
 
 /// Flags of the master. Durations are written like `15secs`.
@@ -105,6 +107,10 @@ pub struct Flags {
     #[command(flatten)]
     pub registry_flags: Registry,
 
+    /// What is accepted without effect
+    #[command(flatten)]
+    pub idle: IdleFlags,
+
     /// Print the version and exit
     #[arg(long)]
     pub version: bool,
@@ -175,6 +181,24 @@ fn weights(text: &str) -> Result<Weights, String> {
 }
 
 impl Flags {
+    /// What operators should know of the flags they gave; `effective` are those of
+    /// [`Flags::config`].
+    pub fn warnings(effective: &BTreeMap<String, String>) -> Vec<String> {
+        idle::warnings(effective)
+    }
+
+    /// The key that flag `jwt_secret_key` leads to; None without the flag.
+    ///
+    /// # Errors
+    /// [`CredentialsFileError`] naming the file.
+    pub fn token_key(&self) -> Result<Option<TokenKey>, CredentialsFileError> {
+        let Some(path) = self.security.jwt_secret_key.clone() else { return Ok(None) };
+        match std::fs::read(&path) {
+            Err(source) => Err(CredentialsFileError::Read { path, source }),
+            Ok(bytes) => Ok(Some(TokenKey::new(bytes.trim_ascii_end()))),
+        }
+    }
+
     /// The secrets that flag `credentials` leads to; None without the flag.
     ///
     /// # Errors
@@ -237,6 +261,13 @@ impl Flags {
             domain: self.registry_flags.domain.clone(),
             rate_limits: self.security.rate_limits.clone().map(Into::into),
             acls: self.security.acls.clone(),
+            disabled_endpoints: self
+                .security
+                .firewall_rules
+                .iter()
+                .flat_map(|rules| &rules.disabled_endpoints)
+                .flat_map(|disabled| disabled.paths.iter().cloned())
+                .collect(),
             authenticate_frameworks: self.security.authenticate_frameworks,
             authenticate_agents: self.security.authenticate_agents,
             authenticate_http_readonly: self.security.authenticate_http_readonly,
@@ -286,6 +317,21 @@ mod tests {
         assert_eq!(config.acls.unwrap().permissive, Some(false));
         assert!(config.authenticate_frameworks && config.registry_strict);
         assert_eq!(config.rate_limits.unwrap().by_principal["p"].unwrap().qps, 1.0);
+    }
+
+    #[test]
+    fn flags_without_effect_are_taken_and_named() {
+        let args = ["--max_executors_per_slave=3", "--memory_profiling=false"];
+        let loaded = Loader::new("mesos-master").load::<Flags>(args).unwrap();
+        assert_eq!(Flags::warnings(&loaded.effective).len(), 2, "{:?}", loaded.effective);
+        assert!(Flags::warnings(&BTreeMap::new()).is_empty());
+    }
+
+    #[test]
+    fn flags_of_the_firewall_close_endpoints() {
+        let rules = r#"--firewall_rules={"disabled_endpoints": {"paths": ["/master/tasks"]}}"#;
+        let config = load(&[rules]).unwrap().config("h".into(), BTreeMap::new());
+        assert!(config.disabled_endpoints.contains("/master/tasks"));
     }
 
     #[test]

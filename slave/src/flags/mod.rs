@@ -1,6 +1,7 @@
 //! The flags of `mesos-slave` and `mesos-agent`; environment variables `MESOS_*` stand in for them.
 
 mod convert;
+mod docker;
 mod idle;
 
 use std::collections::BTreeMap;
@@ -14,6 +15,7 @@ use protos::duration;
 use protos::mesos::DomainInfo;
 use protos::size::ByteSize;
 
+pub use docker::{DockerFlags, Document};
 pub use idle::IdleFlags;
 
 use crate::modules::Modules;
@@ -90,8 +92,8 @@ pub struct Flags {
     /// Time that killing everything in a container may take
     #[arg(long, help_heading = "Containers", default_value = "60secs", value_parser = duration::parse)]
     pub cgroups_destroy_timeout: Duration,
-    /// Containerizers: mesos
-    #[arg(long, help_heading = "Containers", default_value = "mesos", value_parser = ["mesos"])]
+    /// Containerizers, separated by commas: mesos, docker
+    #[arg(long, help_heading = "Containers", default_value = "mesos")]
     pub containerizers: String,
     /// Directory of mesos-executor and mesos-fetcher; that of this program when absent
     #[arg(long, help_heading = "Containers")]
@@ -170,7 +172,8 @@ pub struct Flags {
     #[arg(long, help_heading = "Modules")]
     pub container_logger: Option<String>,
     /// Who says what may be offered beyond what is allocated:
-    /// org_apache_mesos_FixedResourceEstimator; nobody when absent
+    /// org_apache_mesos_FixedResourceEstimator, or SlackResourceEstimator which measures; nobody when
+    /// absent
     #[arg(long, help_heading = "Modules")]
     pub resource_estimator: Option<String>,
     /// Time between two reports of that to the master
@@ -185,6 +188,9 @@ pub struct Flags {
     /// What isolators are told
     #[command(flatten)]
     pub isolators: isolators::flags::Flags,
+    /// Images and Docker
+    #[command(flatten)]
+    pub docker: DockerFlags,
     /// What is accepted only
     #[command(flatten)]
     pub idle: IdleFlags,
