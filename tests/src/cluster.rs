@@ -79,7 +79,7 @@ impl Daemon {
             .unwrap();
         let daemon = Self { child, log, address };
         // A master answers for its cluster once it has recovered its registry.
-        let path = if name == "mesos-master" { "/state" } else { "/health" };
+        let path = if program.ends_with("mesos-master") { "/state" } else { "/health" };
         wait_for(&format!("{name} to answer"), || {
             get(address, path).ok().filter(|answer| ![404, 503].contains(&answer.status))
         });
