@@ -1,6 +1,7 @@
 //! Settling positions: for each of them, what a quorum may have chosen is found out, or a NOP is
 //! chosen where there is nothing.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use futures::StreamExt;
@@ -8,6 +9,7 @@ use libprocess::{Handle, Node, Time};
 use protos::mesos::internal::log::{Action, LearnedMessage, PromiseRequest, WriteRequest, action};
 
 use super::call::{Limits, call};
+use super::fetch::fetch;
 use super::replica::Replica;
 use super::tally::{PromiseTally, Promised, WriteTally, Written};
 use super::{ANSWERS_COUNT_FOR, LogConfig, LogError};
@@ -106,6 +108,39 @@ impl Ensemble {
             let (from, name, body) = (from.clone(), name.clone(), body.clone());
             self.node.post(libprocess::Envelope { from, to, name: name.into(), body });
         }
+    }
+
+    /// Learns what other replicas know to be settled of positions that the local one does not, by
+    /// `proposal`; the last ones first, as in [`Ensemble::fill`]. Leaves what nobody knows.
+    pub(super) async fn learn_from_others(
+        &self,
+        from: u64,
+        to: u64,
+        proposal: u64,
+    ) -> Result<(), LogError> {
+        let own = self.replica.pid().clone();
+        let others = self.config.network.members().into_iter().filter(|pid| *pid != own);
+        let mut others: VecDeque<_> = others.collect();
+        let mut end = to + 1;
+        while end > from {
+            let start = from.max(end.saturating_sub(CHUNK));
+            let missing = Replica::missing(&self.replica, start, end - 1).await?;
+            if let Some(peer) = others.front().filter(|_| !missing.is_empty()) {
+                let found = fetch(&self.node, peer.clone(), &missing, proposal).await;
+                let complete = found.len() == missing.len();
+                let learning =
+                    found.into_iter().map(|action| Replica::learn(&self.replica, action));
+                for learned in futures::future::join_all(learning).await {
+                    learned?;
+                }
+                // Another one may know more, or answer faster.
+                if !complete {
+                    others.rotate_left(1);
+                }
+            }
+            end = start;
+        }
+        Ok(())
     }
 
     /// Settles the positions from `from` to `to`, both included, that the local replica does not

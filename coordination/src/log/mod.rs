@@ -6,6 +6,7 @@
 //! speak `mesos.internal.log.*`.
 
 mod call;
+mod fetch;
 mod filler;
 mod lock;
 mod network;

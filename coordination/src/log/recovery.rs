@@ -114,7 +114,8 @@ async fn catch_up(ensemble: &Ensemble, begin: u64, end: u64) -> Result<bool, Log
         return Ok(false);
     };
     slog::info!(node.log(), "log catches up"; "begin" => begin, "end" => end, "promised" => floor);
-    ensemble.fill(begin, end, floor, None).await?;
+    ensemble.learn_from_others(begin, end, floor + 1).await?;
+    ensemble.fill(begin, end, floor + 1, None).await?;
     Replica::enter(replica, Status::Voting, floor).await?;
     Ok(true)
 }

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
+	"math"
 	"math/rand"
 	"net"
 	"net/http"
@@ -102,6 +103,20 @@ func (k *keeper) launch(offer *mesos.Offer) *mesos.TaskInfo {
 	}
 }
 
+// How many tasks fit into an offer.
+func room(offer *mesos.Offer) int {
+	cpus, mem := 0.0, 0.0
+	for _, resource := range offer.Resources {
+		switch resource.GetName() {
+		case "cpus":
+			cpus += resource.GetScalar().GetValue()
+		case "mem":
+			mem += resource.GetScalar().GetValue()
+		}
+	}
+	return int(math.Min(cpus/0.1, mem/16))
+}
+
 func (k *keeper) ResourceOffers(driver sched.SchedulerDriver, offers []*mesos.Offer) {
 	k.mutex.Lock()
 	defer k.mutex.Unlock()
@@ -111,8 +126,8 @@ func (k *keeper) ResourceOffers(driver sched.SchedulerDriver, offers []*mesos.Of
 	soon := &mesos.Filters{RefuseSeconds: proto.Float64(0.2)}
 	for _, offer := range offers {
 		k.seen.Offers++
-		tasks := []*mesos.TaskInfo{}
-		for !k.draining && k.open() < *wanted && len(tasks) < (*wanted+2)/3 {
+		tasks, room := []*mesos.TaskInfo{}, room(offer)
+		for !k.draining && k.open() < *wanted && len(tasks) < (*wanted+2)/3 && len(tasks) < room {
 			tasks = append(tasks, k.launch(offer))
 		}
 		if len(tasks) == 0 {
