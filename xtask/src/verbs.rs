@@ -101,11 +101,13 @@ impl SimRun {
 }
 
 /// Tests over seeds: package, test.
-const SIMULATED: [(&str, &str); 4] = [
+const SIMULATED: [(&str, &str); 6] = [
     ("libprocess-rs", "sim_faults"),
     ("tests", "sim"),
     ("tests", "sim_models"),
     ("tests", "sim_crowd"),
+    ("tests", "sim_ha"),
+    ("coordination", "log_sim"),
 ];
 
 /// Simulated nodes and clusters.
