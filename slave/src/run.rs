@@ -32,12 +32,17 @@ pub fn run(program: &str, args: impl IntoIterator<Item = String>) -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let idle = flags.warnings(&loaded.effective);
-    let config = match flags.config(hostname(&flags), loaded.effective) {
-        Ok(config) => config,
-        Err(reason) => return fail(program, &reason),
-    };
     let master = match master(flags.master.as_deref()) {
         Ok(master) => master,
+        Err(reason) => return fail(program, &reason),
+    };
+    let mut effective = loaded.effective;
+    if let MasterUrl::ZooKeeper(url) = &master {
+        // Without the password.
+        effective.insert("master".to_owned(), url.to_string());
+    }
+    let config = match flags.config(hostname(&flags), effective) {
+        Ok(config) => config,
         Err(reason) => return fail(program, &reason),
     };
     let (log, guard) = match flags.logging.logger(program) {

@@ -78,7 +78,11 @@ impl Daemon {
             .spawn()
             .unwrap();
         let daemon = Self { child, log, address };
-        wait_for(&format!("{name} to answer"), || get(address, "/health").ok());
+        // A master answers for its cluster once it has recovered its registry.
+        let path = if program.ends_with("mesos-master") { "/state" } else { "/health" };
+        wait_for(&format!("{name} to answer"), || {
+            get(address, path).ok().filter(|answer| ![404, 503].contains(&answer.status))
+        });
         daemon
     }
 

@@ -66,7 +66,7 @@ impl Master {
 
     /// False when others may have elected somebody else already, for all that the clock says: a
     /// leader that was stopped for a while ends before it acts, whatever waits in its mailbox.
-    pub(super) fn may_act(&mut self, cx: &mut Ctx<Self>) -> bool {
+    pub(crate) fn may_act(&mut self, cx: &mut Ctx<Self>) -> bool {
         if self.over {
             return false;
         }

@@ -16,7 +16,7 @@ const SHORTEST: Duration = Duration::from_millis(500);
 pub struct Election {
     /// Where masters elect their leader: zk://[user:password@]host:port,.../path, or file:///path of a
     /// file with such a URL. One master without others when absent
-    #[arg(long, help_heading = "Availability", value_name = "URL", value_parser = url)]
+    #[arg(long, help_heading = "Availability", value_name = "SECRET", value_parser = url)]
     pub zk: Option<ZkUrl>,
     /// Time after which ZooKeeper takes a silent master for gone; its servers bound it, too
     #[arg(long, help_heading = "Availability", default_value = "10secs", value_parser = session)]
@@ -112,6 +112,7 @@ impl Election {
 mod tests {
     use super::*;
     use clap::Parser;
+    use libprocess::flags::Loader;
 
     #[derive(Parser)]
     struct Alone {
@@ -120,8 +121,8 @@ mod tests {
     }
 
     fn place(args: &[&str]) -> Result<Place, String> {
-        let words = ["master"].iter().chain(args);
-        let alone = Alone::try_parse_from(words).map_err(|error| error.to_string())?;
+        let loaded = Loader::new("mesos-master").load::<Alone>(args.iter().copied());
+        let alone = loaded.map_err(|error| error.to_string())?.flags;
         alone.election.place().map_err(|error| error.to_string())
     }
 

@@ -32,6 +32,10 @@ impl Master {
         if request.principal.as_ref().is_some_and(|principal| principal.value.is_none()) {
             return Response::status(403).into();
         }
+        // What it knows may be old news by now.
+        if !self.may_act(cx) {
+            return no_leader().into();
+        }
         let leads = self.state.leader.as_ref().map(|l| l.id == self.state.info.id);
         match (leads, self.state.elected, self.leader_address()) {
             (Some(true), Some(_), _) => serve(self, request, cx),

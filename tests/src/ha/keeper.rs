@@ -83,7 +83,7 @@ impl Keeper {
             .arg(format!("-show={port}"))
             .arg(format!("-tasks={tasks}"))
             .arg(format!("-executor={}", executor.display()))
-            .arg("-logtostderr");
+            .args(["-longest=20s", "-logtostderr"]);
         let address = SocketAddr::from((ip, port));
         let daemon = Daemon::start(command, address, &dir.join("keeper.log"));
         Self { daemon, tasks }
