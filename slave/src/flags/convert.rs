@@ -68,6 +68,7 @@ impl Flags {
             controller: self.controller()?,
             qos_correction_interval: self.qos_correction_interval_min,
             helpers: self.helpers(),
+            security: self.security.read()?,
             flags: effective,
             ..Config::default()
         })

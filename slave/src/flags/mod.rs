@@ -3,6 +3,7 @@
 mod convert;
 mod docker;
 mod idle;
+mod security;
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
@@ -17,6 +18,7 @@ use protos::size::ByteSize;
 
 pub use docker::{DockerFlags, Document};
 pub use idle::IdleFlags;
+pub use security::SecurityFlags;
 
 use crate::modules::Modules;
 
@@ -187,6 +189,9 @@ pub struct Flags {
     /// Images and Docker
     #[command(flatten)]
     pub docker: DockerFlags,
+    /// Who may ask what
+    #[command(flatten)]
+    pub security: SecurityFlags,
     /// What is accepted only
     #[command(flatten)]
     pub idle: IdleFlags,
