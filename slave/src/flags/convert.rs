@@ -107,6 +107,7 @@ impl Flags {
             },
             launcher,
             logger,
+            default_container: self.default_container_info.clone(),
             provisioner: self.docker.provisioner(
                 &config.helpers.containerizer,
                 &config.work_dir,

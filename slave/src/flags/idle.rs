@@ -46,9 +46,6 @@ pub struct IdleFlags {
     /// Name servers of containers
     #[arg(long)]
     pub default_container_dns: Option<String>,
-    /// Container of executors that ask for none
-    #[arg(long)]
-    pub default_container_info: Option<String>,
     /// Module that knows disk profiles
     #[arg(long)]
     pub disk_profile_adaptor: Option<String>,

@@ -13,7 +13,7 @@ use std::time::Duration;
 use clap::Parser;
 use libprocess::flags::Logging;
 use protos::duration;
-use protos::mesos::DomainInfo;
+use protos::mesos::{ContainerInfo, DomainInfo};
 use protos::size::ByteSize;
 
 pub use docker::{DockerFlags, Document};
@@ -93,6 +93,9 @@ pub struct Flags {
     /// Containerizers, separated by commas: mesos, docker
     #[arg(long, help_heading = "Containers", default_value = "mesos")]
     pub containerizers: String,
+    /// Container of executors and tasks that ask for none, as JSON of ContainerInfo
+    #[arg(long, help_heading = "Containers", value_name = "JSON", value_parser = json::<ContainerInfo>)]
+    pub default_container_info: Option<ContainerInfo>,
     /// Directory of mesos-executor and mesos-fetcher; that of this program when absent
     #[arg(long, help_heading = "Containers")]
     pub launcher_dir: Option<PathBuf>,
