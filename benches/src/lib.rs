@@ -10,7 +10,15 @@
 //! # Map
 //! - `runtime/`: the claims of the actor runtime, which needs nothing else of the project
 //! - `benches/allocator_cycle.rs`: the allocator on thousands of slaves; peer: bare look-ups
+//! - `benches/log_append.rs`, `benches/log_catch_up.rs`: the replicated log; peers: bare files
+//! - `benches/registrar.rs`: a large registry on it; peer: bare encoding
 //! - `benches/task_rate.rs`: short tasks on a whole cluster; peer: bare child processes
+//! - `benches/task_flow.rs`, `task_flow_sockets.rs`: what a task costs the master
+//! - `benches/slave_registration.rs`, `master_failover.rs`, `master_comeback.rs`: slaves come, and
+//!   come back
+//! - `benches/state_endpoint.rs`, `task_memory.rs`, `reconciliation.rs`, `registrar.rs`
+//! - [`fake`]: slaves and frameworks that keep the protocol and run nothing; a master of its own
+//!   OS process
 //!
 //! # Example
 //! ```
@@ -19,7 +27,18 @@
 //! benches::ratio("ours", rate, "peer", 50_000.0);
 //! ```
 
+pub mod fake;
+
 use std::time::Duration;
+
+/// What benches return.
+pub type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
+
+/// Prints one line: `what: figure unit (goal: …)`.
+pub fn claim(what: &str, figure: f64, unit: &str, goal: &str) {
+    let decimals = if figure < 10.0 { 2 } else { 0 };
+    println!("{what}: {figure:.decimals$} {unit} (goal: {goal})");
+}
 
 /// Prints one line: `what: figure unit`.
 pub fn report(what: &str, figure: f64, unit: &str) {
@@ -50,9 +69,16 @@ pub fn timed<T>(work: impl FnOnce() -> T) -> (T, Duration) {
 }
 
 /// The middle one; zero of none.
-pub fn median(mut times: Vec<Duration>) -> Duration {
+pub fn median(times: Vec<Duration>) -> Duration {
+    quantile(times, 0.5)
+}
+
+/// The one below which the share `q` of all lies; zero of none.
+pub fn quantile(mut times: Vec<Duration>, q: f64) -> Duration {
     times.sort_unstable();
-    times.get(times.len() / 2).copied().unwrap_or_default()
+    let last = times.len().saturating_sub(1);
+    let at = (times.len() as f64 * q) as usize;
+    times.get(at.min(last)).copied().unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -42,6 +42,11 @@ impl<P: Process> Handle<P> {
         &self.pid
     }
 
+    /// How many messages, calls and requests wait for the process, besides those that it is at.
+    pub fn queued(&self) -> [usize; 3] {
+        self.inbox.kinds()
+    }
+
     /// Queues a call; false when the process is gone.
     pub fn tell(&self, call: impl FnOnce(&mut P, &mut Ctx<P>) + Send + 'static) -> bool {
         self.inbox.push(Event::Dispatch(Box::new(call)))

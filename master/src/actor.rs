@@ -11,6 +11,7 @@ mod plans;
 mod registry;
 mod seats;
 mod shell;
+mod tally;
 mod whitelist;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -41,6 +42,11 @@ pub struct Master {
     limiters: Limiters,
     /// Messages whose turn has come, by sender and name: they come once more.
     waited: BTreeMap<(Pid, String), u32>,
+    /// What makes it the leader, while it is one of several.
+    candidacy: Option<coordination::election::Candidacy>,
+    /// It has called [`crate::Fatal`].
+    over: bool,
+    tally: tally::Tally,
     /// Metrics of frameworks.
     seats: BTreeMap<FrameworkId, seats::Seat>,
 }
@@ -52,10 +58,10 @@ pub struct Master {
 pub fn start(node: &Node, config: Config) -> Result<Handle<Master>, SpawnError> {
     let sink = allocation::Sink::default();
     let allocator = allocation::start(node, &config, &sink)?;
-    http::authenticate(node, &config);
+    http::guard(node, &config);
     let registrar = node.spawn_numbered("registrar", Registrar::new(config.registrar.clone()));
     let limiters = config.rate_limits.as_ref().map(Limiters::new).unwrap_or_default();
-    let id = node_id(node);
+    let (id, closed) = (node_id(node), config.disabled_endpoints.clone());
     let state = State::new(config, &id, node.pid("master"), node.now());
     let master = Master {
         state,
@@ -68,9 +74,14 @@ pub fn start(node: &Node, config: Config) -> Result<Handle<Master>, SpawnError> 
         attempts: 0,
         limiters,
         waited: BTreeMap::new(),
+        candidacy: None,
+        over: false,
+        tally: tally::Tally::default(),
         seats: BTreeMap::new(),
     };
     let handle = node.spawn("master", master)?;
+    // Paths are those of processes that are there.
+    node.disable_endpoints(closed.iter().map(String::as_str));
     sink.get_or_init(|| handle.clone());
     Ok(handle)
 }
@@ -112,6 +123,9 @@ impl Process for Master {
         slog::info!(cx.log(), "master started"; "id" => &self.state.info.id);
         if !self.state.config.contends {
             self.recover(cx);
+        } else if let Some(election) = self.state.config.election.clone() {
+            self.contend(cx);
+            self.detect(&election, None, cx);
         }
     }
 

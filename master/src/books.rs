@@ -275,9 +275,9 @@ impl Life {
         };
         for framework in self.state.frameworks.iter() {
             message.frameworks.push(framework.info.clone());
-            let known = framework.tasks.here(&id).map(|(_, task)| task.wire().clone());
+            let known = framework.tasks.here(&id).map(|(_, task)| task.wire());
             let lost = framework.tasks.unreachable().values().filter(|task| task.slave == id);
-            let all = known.chain(lost.map(|task| task.wire().clone()));
+            let all = known.chain(lost.map(|task| task.wire()));
             let half = self.dice.roll(2);
             message.tasks.extend(all.enumerate().filter(|(n, _)| n % 2 == half).map(|(_, t)| t));
         }

@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use coordination::Detector;
+use coordination::election::Contender;
 use protos::mesos;
 
 use crate::registrar;
@@ -46,6 +48,8 @@ pub struct Config {
     pub max_unreachable_tasks: usize,
     /// This master is one of several: it leads once [`crate::Master::leader_changed`] says so.
     pub contends: bool,
+    /// How it is elected, if it contends and nobody else tells it.
+    pub election: Option<Election>,
     /// Where the registry is, and how long it may take.
     pub registrar: registrar::Config,
     /// Slaves that were removed, unreachable or never admitted may not come back under their old id
@@ -71,6 +75,10 @@ pub struct Config {
     pub acls: Option<mesos::AcLs>,
     /// Secrets by principal; None refuses all who try (flag `credentials`).
     pub credentials: Option<crate::security::Credentials>,
+    /// Key of operators' tokens; None takes no tokens (flag `jwt_secret_key`).
+    pub token_key: Option<crate::security::TokenKey>,
+    /// Endpoints that answer nobody (flag `firewall_rules`).
+    pub disabled_endpoints: BTreeSet<String>,
     /// Frameworks must authenticate (flag `authenticate_frameworks`).
     pub authenticate_frameworks: bool,
     /// Slaves must authenticate (flag `authenticate_agents`).
@@ -114,6 +122,7 @@ impl Default for Config {
             max_completed_tasks: 1000,
             max_unreachable_tasks: 1000,
             contends: false,
+            election: None,
             registrar: registrar::Config::default(),
             registry_strict: false,
             registry_gc_interval: Duration::from_secs(15 * 60),
@@ -125,6 +134,8 @@ impl Default for Config {
             rate_limits: None,
             acls: None,
             credentials: None,
+            token_key: None,
+            disabled_endpoints: BTreeSet::new(),
             authenticate_frameworks: false,
             authenticate_agents: false,
             authenticate_http_readonly: false,
@@ -184,6 +195,21 @@ impl From<mesos::RateLimits> for RateLimits {
             others: limit(wire.aggregate_default_qps, wire.aggregate_default_capacity),
             by_principal: each.map(|l| (l.principal, limit(l.qps, l.capacity))).collect(),
         }
+    }
+}
+
+/// Where a master contends, and where it finds out who leads.
+#[derive(Clone)]
+pub struct Election {
+    /// Makes it a candidate.
+    pub contender: std::sync::Arc<dyn Contender>,
+    /// Tells who leads.
+    pub detector: std::sync::Arc<dyn Detector>,
+}
+
+impl std::fmt::Debug for Election {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Election")
     }
 }
 

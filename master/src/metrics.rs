@@ -124,6 +124,12 @@ pub(crate) fn register(cx: &Ctx<Master>) {
     for name in COUNTERS.iter().chain(&MORE_COUNTERS) {
         metrics.counter(&format!("master/{name}"));
     }
+    let queued = [("messages", 0), ("dispatches", 1), ("http_requests", 2)];
+    for (kind, at) in queued {
+        let master = master.clone();
+        let value = move || master.queued()[at] as f64;
+        metrics.gauge_fn(&format!("master/event_queue_{kind}"), value);
+    }
     operations(cx, &master);
     resources(cx, &master);
     revocable(cx, &master);

@@ -10,7 +10,7 @@ use protos::resources::Resources;
 use crate::Config;
 use crate::calls::offers::offer;
 use crate::effects::{AllocatorCall, Effect, Effects};
-use crate::state::{Framework, Slave, State, TaskEntry};
+use crate::state::{Framework, Slave, State};
 
 pub(crate) const NOW: Time = Time::EPOCH;
 
@@ -126,9 +126,14 @@ pub(crate) fn task(id: &str, state: TaskState) -> mesos::Task {
     }
 }
 
+/// A status without anything but its state.
+pub(crate) fn status(state: TaskState) -> mesos::TaskStatus {
+    mesos::TaskStatus { state: state.into(), ..Default::default() }
+}
+
 /// Enters a task of `F` on `S` into the books.
 pub(crate) fn running(state: &mut State, id: &str) {
-    let entry = TaskEntry::new(task(id, TaskState::TaskRunning));
+    let entry = task(id, TaskState::TaskRunning);
     state.frameworks.get_mut(&f()).unwrap().tasks.add(id.into(), entry);
 }
 

@@ -280,6 +280,69 @@ fn operators_prove_who_they_are_before_they_change_something() {
     assert_eq!(setup.http("GET", "/health", "").0, 200);
 }
 
+#[test]
+fn operators_may_bring_a_token_that_names_them() {
+    use libprocess::authentication::Jwt;
+    let config = Config {
+        credentials: Some(master::security::Credentials::parse("ops secret").unwrap()),
+        token_key: Some(master::security::TokenKey::new("key")),
+        authenticate_http_readwrite: true,
+        acls: Some(
+            from_json(&json!({
+                "permissive": false,
+                "update_weights":
+                    [{"principals": {"values": ["ops"]}, "roles": {"type": "ANY"}}],
+            }))
+            .unwrap(),
+        ),
+        ..Config::default()
+    };
+    let mut setup = Setup::new(config);
+    let weights = r#"[{"role": "web", "weight": 2}]"#;
+    let token = |key: &[u8], claims| format!("Bearer {}", Jwt::sign(key, &claims));
+    for (authorization, expected) in [
+        (token(b"key", json!({"sub": "ops"})), 200),
+        (token(b"key", json!({"sub": "others"})), 403),
+        // Claims alone name nobody.
+        (token(b"key", json!({"role": "ops"})), 403),
+        (token(b"key", json!({"sub": "ops", "exp": 1})), 401),
+        (token(b"other", json!({"sub": "ops"})), 401),
+        ("Basic b3BzOnNlY3JldA==".to_owned(), 200),
+    ] {
+        setup.authorization = Some(authorization.clone());
+        assert_eq!(setup.http("PUT", "/weights", weights).0, expected, "{authorization}");
+    }
+}
+
+#[test]
+fn endpoints_of_the_runtime_are_kept_from_those_whom_acls_exclude() {
+    let rule = |path| json!({"principals": {"type": "ANY"}, "paths": {"values": [path]}});
+    let acls = json!({"permissive": false, "get_endpoints": [rule("/metrics/snapshot")]});
+    let config = Config {
+        acls: Some(from_json(&acls).unwrap()),
+        disabled_endpoints: ["/master/tasks".to_owned()].into(),
+        ..Config::default()
+    };
+    let mut setup = Setup::new(config);
+    for (path, expected) in [
+        ("/metrics/snapshot", 200),
+        ("/logging/toggle", 403),
+        ("/tasks", 403),
+        ("/tasks.json", 200),
+    ] {
+        assert_eq!(setup.http("GET", path, "").0, expected, "{path}");
+    }
+}
+
+#[test]
+fn metrics_that_tools_know_are_all_there() {
+    let mut setup = Setup::new(Config::default());
+    let metrics = setup.json("/metrics/snapshot");
+    let missing: Vec<&str> =
+        include_str!("metrics.txt").lines().filter(|name| metrics.get(name).is_none()).collect();
+    assert_eq!(missing, Vec::<&str>::new());
+}
+
 /// A registration from `10.0.0.2`.
 fn registration() -> RegisterSlaveMessage {
     RegisterSlaveMessage {

@@ -45,6 +45,12 @@ fn status(status: &mesos::TaskStatus) -> Value {
     Value::Object(entry)
 }
 
+/// A task's limits by resource; None when it has none.
+pub fn limits(task: &mesos::Task) -> Option<Value> {
+    let limits = task.limits.iter().map(|(name, limit)| (name.clone(), limit.value.into()));
+    (!task.limits.is_empty()).then(|| Value::Object(limits.collect()))
+}
+
 /// A task.
 pub fn task(task: &mesos::Task) -> Value {
     // Tasks in books were validated before they got there.
@@ -58,10 +64,7 @@ pub fn task(task: &mesos::Task) -> Value {
         "state": task_state::name(task.state),
         "resources": held.to_object(),
     }));
-    if !task.limits.is_empty() {
-        let limits = task.limits.iter().map(|(name, limit)| (name.clone(), limit.value.into()));
-        entry.insert("limits".to_owned(), Value::Object(limits.collect()));
-    }
+    put(&mut entry, "limits", limits(task));
     entry.insert("role".to_owned(), role(&held).into());
     entry.insert("statuses".to_owned(), task.statuses.iter().map(status).collect());
     put(&mut entry, "user", task.user.clone());

@@ -15,6 +15,7 @@
 //! - [`required`]: refuses messages whose required fields are absent
 //! - [`json`]: protobuf to JSON and back; [`documents`]: shapes that endpoints share
 //! - [`cram_md5`]: what proves who somebody is
+//! - [`forge`]: messages made of arbitrary bytes, for tests
 //! - [`task_state`], [`status`]: rules and builders for task states and statuses
 //!
 //! # Example
@@ -37,6 +38,7 @@ pub mod attributes;
 pub mod cram_md5;
 pub mod documents;
 pub mod duration;
+pub mod forge;
 pub mod ids;
 pub mod json;
 pub mod required;

@@ -155,7 +155,9 @@ impl Cluster {
             let started = cluster.slave(number, free_port(), slave);
             cluster.slaves.push(started);
         }
-        cluster.wait_for_slaves(slaves);
+        if slaves > 0 {
+            cluster.wait_for_slaves(slaves);
+        }
         cluster
     }
 

@@ -101,7 +101,12 @@ impl SimRun {
 }
 
 /// Tests over seeds: package, test.
-const SIMULATED: [(&str, &str); 2] = [("libprocess-rs", "sim_faults"), ("tests", "sim")];
+const SIMULATED: [(&str, &str); 4] = [
+    ("libprocess-rs", "sim_faults"),
+    ("tests", "sim"),
+    ("tests", "sim_models"),
+    ("tests", "sim_crowd"),
+];
 
 /// Simulated nodes and clusters.
 pub(crate) fn sim(run: &SimRun) -> Outcome {

@@ -47,11 +47,11 @@ mod tests {
                 role: Some("a/b".to_owned()),
                 ..ReservationInfo::default()
             }],
-            disk: Some(DiskInfo {
+            disk: Some(Box::new(DiskInfo {
                 persistence: Some(disk_info::Persistence { id: "v".to_owned(), principal: None }),
                 source,
                 ..DiskInfo::default()
-            }),
+            })),
             ..Resource::default()
         }
     }

@@ -71,7 +71,7 @@ fn waits_for_authentication(name: &str) -> bool {
 
 impl Master {
     fn passes(&mut self, envelope: &Envelope, cx: &mut Ctx<Self>) -> bool {
-        if self.state.elected.is_none() {
+        if self.state.elected.is_none() || !self.may_act(cx) {
             cx.node().metrics().counter("master/dropped_messages").increment();
             return false;
         }
@@ -85,15 +85,17 @@ impl Master {
             self.count_call(&envelope.from, kind, cx);
         }
         if let Some(name) = counter(&envelope.name) {
-            cx.node().metrics().counter(name).increment();
+            self.tally.count(&name.into(), cx.node().metrics());
         }
         true
     }
 
     /// Frameworks' messages pass their principal's limiter.
     fn has_its_turn(&mut self, envelope: &Envelope, cx: &mut Ctx<Self>) -> bool {
-        let Some(principal) = self.state.frameworks.principal_at(&envelope.from).cloned() else {
-            return true;
+        let principal = match self.state.frameworks.principal_at(&envelope.from) {
+            None => return true,
+            Some(None) if self.limiters.are_none() => return true,
+            Some(principal) => principal.clone(),
         };
         let metric = |what: &str| {
             if let Some(principal) = &principal {

@@ -50,28 +50,12 @@ impl Master {
 
     /// Calls count as the older messages that they stand for.
     fn count_kind(&mut self, kind: scheduler::call::Type, cx: &mut Ctx<Self>) {
-        use scheduler::call::Type;
-        let older = match kind {
-            Type::Subscribe => "register_framework",
-            Type::Teardown => "unregister_framework",
-            Type::Accept => "launch_tasks",
-            Type::Decline => "decline_offers",
-            Type::Revive => "revive_offers",
-            Type::Suppress => "suppress_offers",
-            Type::Kill => "kill_task",
-            Type::Acknowledge => "status_update_acknowledgement",
-            Type::AcknowledgeOperationStatus => "operation_status_update_acknowledgement",
-            Type::Reconcile => "reconcile_tasks",
-            Type::ReconcileOperations => "reconcile_operations",
-            Type::Message => "framework_to_executor",
-            Type::Request => "resource_request",
-            _ => "",
-        };
+        let (older, own) = counters(kind);
         if !older.is_empty() {
-            cx.node().metrics().counter(&format!("master/messages_{older}")).increment();
+            self.tally.count(&older.into(), cx.node().metrics());
         }
         let from = cx.from().clone();
-        self.count_call(&from, &kind.as_str_name().to_lowercase(), cx);
+        self.count_call(&from, own, cx);
     }
 
     fn subscribe_call(&mut self, call: scheduler::Call, cx: &mut Ctx<Self>) {
@@ -146,6 +130,36 @@ impl Master {
                 });
             }
         }
+    }
+}
+
+/// The counters of a call: of the older message, if there is one, and of the framework's call.
+fn counters(kind: scheduler::call::Type) -> (&'static str, &'static str) {
+    use scheduler::call::Type;
+    match kind {
+        Type::Subscribe => ("master/messages_register_framework", "calls/subscribe"),
+        Type::Teardown => ("master/messages_unregister_framework", "calls/teardown"),
+        Type::Accept => ("master/messages_launch_tasks", "calls/accept"),
+        Type::Decline => ("master/messages_decline_offers", "calls/decline"),
+        Type::Revive => ("master/messages_revive_offers", "calls/revive"),
+        Type::Suppress => ("master/messages_suppress_offers", "calls/suppress"),
+        Type::Kill => ("master/messages_kill_task", "calls/kill"),
+        Type::Acknowledge => ("master/messages_status_update_acknowledgement", "calls/acknowledge"),
+        Type::AcknowledgeOperationStatus => (
+            "master/messages_operation_status_update_acknowledgement",
+            "calls/acknowledge_operation_status",
+        ),
+        Type::Reconcile => ("master/messages_reconcile_tasks", "calls/reconcile"),
+        Type::ReconcileOperations => {
+            ("master/messages_reconcile_operations", "calls/reconcile_operations")
+        }
+        Type::Message => ("master/messages_framework_to_executor", "calls/message"),
+        Type::Request => ("master/messages_resource_request", "calls/request"),
+        Type::Shutdown => ("", "calls/shutdown"),
+        Type::UpdateFramework => ("", "calls/update_framework"),
+        Type::AcceptInverseOffers => ("", "calls/accept_inverse_offers"),
+        Type::DeclineInverseOffers => ("", "calls/decline_inverse_offers"),
+        Type::Unknown => ("", "calls/unknown"),
     }
 }
 

@@ -1,14 +1,15 @@
 //! Metrics of each framework: what it calls, what it is sent, what becomes of its offers and tasks.
 
-use std::collections::BTreeMap;
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use libprocess::metrics::{Counter, Metrics};
+use libprocess::metrics::Metrics;
 use libprocess::{Ctx, Handle, Pid};
 use protos::ids::FrameworkId;
 use protos::mesos::TaskState;
 
+use super::tally::Tally;
 use crate::Master;
 use crate::http::escape;
 
@@ -25,7 +26,7 @@ const ACTIVE: [TaskState; 6] = [
 /// The metrics of one framework.
 pub(super) struct Seat {
     prefix: String,
-    counters: BTreeMap<String, Counter>,
+    tally: Tally,
     subscribed: Arc<AtomicU64>,
 }
 
@@ -46,24 +47,11 @@ impl Seat {
                 async move { asked.await.ok() }
             });
         }
-        Self { prefix, counters: BTreeMap::new(), subscribed }
-    }
-
-    fn count(&mut self, what: &str, metrics: &Metrics) {
-        let counter = match self.counters.get(what) {
-            Some(counter) => counter,
-            None => {
-                let counter = metrics.counter(&format!("{}/{what}", self.prefix));
-                self.counters.entry(what.to_owned()).or_insert(counter)
-            }
-        };
-        counter.increment();
+        Self { tally: Tally::under(format!("{prefix}/")), prefix, subscribed }
     }
 
     fn forget(self, metrics: &Metrics) {
-        for what in self.counters.keys() {
-            metrics.remove(&format!("{}/{what}", self.prefix));
-        }
+        self.tally.forget(metrics);
         metrics.remove(&format!("{}/subscribed", self.prefix));
         for state in ACTIVE {
             let name = state.as_str_name().to_lowercase();
@@ -75,16 +63,16 @@ impl Seat {
 /// The event that a message to a scheduler is.
 fn event(name: &str) -> Option<&'static str> {
     Some(match name.rsplit('.').next().unwrap_or_default() {
-        "FrameworkErrorMessage" => "error",
-        "LostSlaveMessage" | "ExitedExecutorMessage" => "failure",
-        "InverseOffersMessage" => "inverse_offers",
-        "ExecutorToFrameworkMessage" => "message",
-        "ResourceOffersMessage" => "offers",
-        "RescindResourceOfferMessage" => "rescind",
-        "RescindInverseOfferMessage" => "rescind_inverse_offer",
-        "FrameworkRegisteredMessage" | "FrameworkReregisteredMessage" => "subscribed",
-        "StatusUpdateMessage" => "update",
-        "Event" => "update_operation_status",
+        "FrameworkErrorMessage" => "events/error",
+        "LostSlaveMessage" | "ExitedExecutorMessage" => "events/failure",
+        "InverseOffersMessage" => "events/inverse_offers",
+        "ExecutorToFrameworkMessage" => "events/message",
+        "ResourceOffersMessage" => "events/offers",
+        "RescindResourceOfferMessage" => "events/rescind",
+        "RescindInverseOfferMessage" => "events/rescind_inverse_offer",
+        "FrameworkRegisteredMessage" | "FrameworkReregisteredMessage" => "events/subscribed",
+        "StatusUpdateMessage" => "events/update",
+        "Event" => "events/update_operation_status",
         _ => return None,
     })
 }
@@ -92,35 +80,42 @@ fn event(name: &str) -> Option<&'static str> {
 /// The call that a message of a scheduler is, in the older form.
 pub(super) fn call(name: &str) -> Option<&'static str> {
     Some(match name.rsplit('.').next().unwrap_or_default() {
-        "LaunchTasksMessage" => "accept",
-        "StatusUpdateAcknowledgementMessage" => "acknowledge",
-        "KillTaskMessage" => "kill",
-        "FrameworkToExecutorMessage" => "message",
-        "ReconcileTasksMessage" => "reconcile",
-        "ResourceRequestMessage" => "request",
-        "ReviveOffersMessage" => "revive",
-        "ReregisterFrameworkMessage" => "subscribe",
-        "UnregisterFrameworkMessage" => "teardown",
+        "LaunchTasksMessage" => "calls/accept",
+        "StatusUpdateAcknowledgementMessage" => "calls/acknowledge",
+        "KillTaskMessage" => "calls/kill",
+        "FrameworkToExecutorMessage" => "calls/message",
+        "ReconcileTasksMessage" => "calls/reconcile",
+        "ResourceRequestMessage" => "calls/request",
+        "ReviveOffersMessage" => "calls/revive",
+        "ReregisterFrameworkMessage" => "calls/subscribe",
+        "UnregisterFrameworkMessage" => "calls/teardown",
         _ => return None,
     })
 }
 
 impl Master {
     /// Counts something of a framework.
-    pub(super) fn count_of(&mut self, id: &FrameworkId, what: &str, cx: &Ctx<Self>) {
+    pub(super) fn count_of(
+        &mut self,
+        id: &FrameworkId,
+        what: &[Cow<'static, str>],
+        cx: &Ctx<Self>,
+    ) {
         if !self.state.config.publish_per_framework_metrics {
             return;
         }
         let Some(framework) = self.state.frameworks.get(id) else { return };
         let metrics = cx.node().metrics();
-        let name = &framework.info.name;
-        let seat = self
-            .seats
-            .entry(id.clone())
-            .or_insert_with(|| Seat::new(name, id, &cx.handle(), metrics));
+        let seat = match self.seats.get_mut(id) {
+            Some(seat) => seat,
+            None => {
+                let seat = Seat::new(&framework.info.name, id, &cx.handle(), metrics);
+                self.seats.entry(id.clone()).or_insert(seat)
+            }
+        };
         let connected = u64::from(framework.connected);
         seat.subscribed.store(connected, Ordering::Relaxed);
-        seat.count(what, metrics);
+        what.iter().for_each(|what| seat.tally.count(what, metrics));
     }
 
     /// How many tasks of a framework are in a state.
@@ -132,10 +127,9 @@ impl Master {
     }
 
     /// Counts a call under its kind and under all.
-    pub(super) fn count_call(&mut self, from: &Pid, kind: &str, cx: &Ctx<Self>) {
+    pub(super) fn count_call(&mut self, from: &Pid, kind: &'static str, cx: &Ctx<Self>) {
         if let Some(id) = self.state.frameworks.framework_at(from).cloned() {
-            self.count_of(&id, "calls", cx);
-            self.count_of(&id, &format!("calls/{kind}"), cx);
+            self.count_of(&id, &["calls".into(), kind.into()], cx);
         }
     }
 
@@ -143,13 +137,13 @@ impl Master {
     pub(super) fn count_event(&mut self, to: &Pid, name: &str, cx: &Ctx<Self>) {
         let Some(kind) = event(name) else { return };
         if let Some(id) = self.state.frameworks.framework_at(to).cloned() {
-            self.count_of(&id, "events", cx);
-            self.count_of(&id, &format!("events/{kind}"), cx);
-            match kind {
-                "offers" => self.count_of(&id, "offers/sent", cx),
-                "rescind" => self.count_of(&id, "offers/rescinded", cx),
-                _ => {}
-            }
+            let of_offers = match kind {
+                "events/offers" => Some("offers/sent".into()),
+                "events/rescind" => Some("offers/rescinded".into()),
+                _ => None,
+            };
+            self.count_of(&id, &["events".into(), kind.into()], cx);
+            self.count_of(&id, of_offers.as_slice(), cx);
         }
     }
 

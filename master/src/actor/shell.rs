@@ -34,6 +34,9 @@ impl Master {
         cx: &mut Ctx<Self>,
         decide: impl FnOnce(&mut State, &mut Effects),
     ) {
+        if !self.may_act(cx) {
+            return;
+        }
         let mut fx = Effects::default();
         decide(&mut self.state, &mut fx);
         self.views.stale();
@@ -96,8 +99,8 @@ impl Master {
             Effect::GiveUp(why) => self.give_up(&why, cx),
             Effect::Note(what) => slog::info!(cx.log(), "{}", what),
             Effect::Refused { reason } => refused(cx, reason),
-            Effect::Count(metric) => cx.node().metrics().counter(&metric).increment(),
-            Effect::CountOf(id, what) => self.count_of(&id, &what, cx),
+            Effect::Count(metric) => self.tally.count(&metric, cx.node().metrics()),
+            Effect::CountOf(id, what) => self.count_of(&id, &[what], cx),
             Effect::Resync(slave) => self.resync(&slave),
         }
     }

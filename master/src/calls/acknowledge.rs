@@ -3,7 +3,6 @@
 use bytes::Bytes;
 use protos::ids::{FrameworkId, SlaveId, TaskId};
 use protos::mesos::internal::StatusUpdateAcknowledgementMessage;
-use protos::task_state::{from_wire, is_terminal};
 
 use crate::effects::Effects;
 use crate::state::State;
@@ -32,13 +31,11 @@ pub(crate) fn acknowledge(
     let keep = state.config.max_completed_tasks;
     let Some(framework) = state.frameworks.get_mut(framework_id) else { return };
     if let Some(task) = framework.tasks.get(task_id).filter(|task| task.slave == *slave_id) {
-        let wire = task.wire();
-        let Some(sent) = &wire.status_update_uuid else {
+        let Some(sent) = task.told_uuid() else {
             fx.count("master/invalid_status_update_acknowledgements");
             return fx.refuse(refused("no update was sent"));
         };
-        let told = wire.status_update_state.and_then(from_wire);
-        if sent == uuid && told.is_some_and(is_terminal) {
+        if sent == &uuid[..] && task.is_told_over() {
             framework.tasks.complete(task_id, keep);
         }
     }
@@ -63,7 +60,7 @@ mod tests {
         let uuid = Bytes::from_static(&[7; 16]);
         let status = mesos::TaskStatus { state: told.into(), ..Default::default() };
         let framework = state.frameworks.get_mut(&f()).unwrap();
-        framework.tasks.get_mut(&"t".into()).unwrap().update(&status, Some(&uuid), told);
+        framework.tasks.update(&"t".into(), &status, Some(&uuid), told);
         uuid
     }
 

@@ -79,18 +79,20 @@ fn wire(
     unavailability: Option<mesos::Unavailability>,
 ) -> mesos::Offer {
     let multi_role = framework.has(Capability::MultiRole);
-    let resources =
-        if multi_role { offer.resources.clone() } else { offer.resources.unallocated() };
+    let mut resources = match framework.has(Capability::ReservationRefinement) {
+        true => offer.resources.to_refined(),
+        false => offer.resources.to_wire(),
+    };
+    if !multi_role {
+        resources.iter_mut().for_each(|resource| resource.allocation_info = None);
+    }
     let executors = framework.executors.get(&slave.id);
     mesos::Offer {
         id: offer.id.wire(),
         framework_id: framework.id.wire(),
         slave_id: slave.id.wire(),
         hostname: slave.info.hostname.clone(),
-        resources: match framework.has(Capability::ReservationRefinement) {
-            true => resources.to_refined(),
-            false => resources.to_wire(),
-        },
+        resources,
         executor_ids: executors.into_iter().flatten().map(|(id, _)| id.wire()).collect(),
         attributes: slave.info.attributes.clone(),
         url: Some(url(slave)),

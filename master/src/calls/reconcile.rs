@@ -1,7 +1,7 @@
 //! RECONCILE: what became of tasks.
 
 use libprocess::Time;
-use protos::ids::{ExecutorId, FrameworkId, SlaveId, TaskId};
+use protos::ids::{FrameworkId, SlaveId, TaskId};
 use protos::mesos::TaskState;
 use protos::mesos::task_status::{Reason, Source};
 use protos::status;
@@ -48,8 +48,8 @@ fn tell_known(framework: &Framework, id: &TaskId, task: &TaskEntry, now: Time, f
         .reason(Reason::Reconciliation)
         .slave(&task.slave)
         .message("Reconciliation: Latest task state");
-    if let Some(executor) = &task.wire().executor_id {
-        answer = answer.executor(&ExecutorId::from(executor));
+    if let Some(executor) = &task.executor {
+        answer = answer.executor(executor);
     }
     tell(framework, answer, fx);
 }

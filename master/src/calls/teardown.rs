@@ -30,7 +30,7 @@ pub(crate) fn remove(state: &mut State, id: &FrameworkId, now: Time, fx: &mut Ef
     }
     let ids: Vec<_> = framework.tasks.active().keys().cloned().collect();
     for task_id in ids {
-        if let Some(task) = framework.tasks.get_mut(&task_id)
+        if let Some(task) = framework.tasks.get(&task_id)
             && !is_terminal(task.state())
         {
             let killed = status::of(&task_id, TaskState::TaskKilled, now.as_secs_f64())
@@ -39,7 +39,7 @@ pub(crate) fn remove(state: &mut State, id: &FrameworkId, now: Time, fx: &mut Ef
                 .slave(&task.slave)
                 .message("Framework removed")
                 .build();
-            task.update(&killed, None, TaskState::TaskKilled);
+            framework.tasks.update(&task_id, &killed, None, TaskState::TaskKilled);
             fx.count_end(id, &killed);
         }
         framework.tasks.complete(&task_id, keep);

@@ -1,6 +1,8 @@
 //! The flags of `mesos-master`; environment variables `MESOS_*` stand in for them.
 
 mod allocation;
+mod election;
+mod idle;
 mod registry;
 mod security;
 
@@ -14,10 +16,12 @@ use libprocess::flags::Logging;
 use protos::duration;
 
 pub use allocation::Allocation;
+pub use election::{Election, FlagsError, Place};
+pub use idle::IdleFlags;
 pub use registry::{Rate, Registry};
 pub use security::Security;
 
-use crate::security::{Credentials, CredentialsError};
+use crate::security::{Credentials, CredentialsError, TokenKey};
 use crate::{Config, Whitelist, registrar};
 
 /// Flags of the master. Durations are written like `15secs`.
@@ -50,12 +54,6 @@ pub struct Flags {
     /// Name of the cluster
     #[arg(long, help_heading = "Cluster")]
     pub cluster: Option<String>,
-    /// Directory for what the master keeps on disk
-    #[arg(long, help_heading = "Cluster")]
-    pub work_dir: Option<PathBuf>,
-    /// Where the registry is kept: in_memory, or file for a file below the work directory
-    #[arg(long, help_heading = "Cluster", default_value = "in_memory", value_parser = ["in_memory", "file"])]
-    pub registry: String,
 
     /// Time between pings of a slave, 1secs to 15mins
     #[arg(long, help_heading = "Slaves", alias = "slave_ping_timeout", default_value = "15secs", value_parser = ping_timeout)]
@@ -96,6 +94,9 @@ pub struct Flags {
     #[arg(long, help_heading = "Frameworks", default_value_t = true, action = clap::ArgAction::Set)]
     pub publish_per_framework_metrics: bool,
 
+    /// Election and the registry's place
+    #[command(flatten)]
+    pub election: Election,
     /// The allocator
     #[command(flatten)]
     pub allocation: Allocation,
@@ -105,6 +106,10 @@ pub struct Flags {
     /// The registry
     #[command(flatten)]
     pub registry_flags: Registry,
+
+    /// What is accepted without effect
+    #[command(flatten)]
+    pub idle: IdleFlags,
 
     /// Print the version and exit
     #[arg(long)]
@@ -176,6 +181,24 @@ fn weights(text: &str) -> Result<Weights, String> {
 }
 
 impl Flags {
+    /// What operators should know of the flags they gave; `effective` are those of
+    /// [`Flags::config`].
+    pub fn warnings(effective: &BTreeMap<String, String>) -> Vec<String> {
+        idle::warnings(effective)
+    }
+
+    /// The key that flag `jwt_secret_key` leads to; None without the flag.
+    ///
+    /// # Errors
+    /// [`CredentialsFileError`] naming the file.
+    pub fn token_key(&self) -> Result<Option<TokenKey>, CredentialsFileError> {
+        let Some(path) = self.security.jwt_secret_key.clone() else { return Ok(None) };
+        match std::fs::read(&path) {
+            Err(source) => Err(CredentialsFileError::Read { path, source }),
+            Ok(bytes) => Ok(Some(TokenKey::new(bytes.trim_ascii_end()))),
+        }
+    }
+
     /// The secrets that flag `credentials` leads to; None without the flag.
     ///
     /// # Errors
@@ -238,6 +261,13 @@ impl Flags {
             domain: self.registry_flags.domain.clone(),
             rate_limits: self.security.rate_limits.clone().map(Into::into),
             acls: self.security.acls.clone(),
+            disabled_endpoints: self
+                .security
+                .firewall_rules
+                .iter()
+                .flat_map(|rules| &rules.disabled_endpoints)
+                .flat_map(|disabled| disabled.paths.iter().cloned())
+                .collect(),
             authenticate_frameworks: self.security.authenticate_frameworks,
             authenticate_agents: self.security.authenticate_agents,
             authenticate_http_readonly: self.security.authenticate_http_readonly,
@@ -290,6 +320,21 @@ mod tests {
     }
 
     #[test]
+    fn flags_without_effect_are_taken_and_named() {
+        let args = ["--max_executors_per_slave=3", "--memory_profiling=false"];
+        let loaded = Loader::new("mesos-master").load::<Flags>(args).unwrap();
+        assert_eq!(Flags::warnings(&loaded.effective).len(), 2, "{:?}", loaded.effective);
+        assert!(Flags::warnings(&BTreeMap::new()).is_empty());
+    }
+
+    #[test]
+    fn flags_of_the_firewall_close_endpoints() {
+        let rules = r#"--firewall_rules={"disabled_endpoints": {"paths": ["/master/tasks"]}}"#;
+        let config = load(&[rules]).unwrap().config("h".into(), BTreeMap::new());
+        assert!(config.disabled_endpoints.contains("/master/tasks"));
+    }
+
+    #[test]
     fn flags_bad_values_are_refused_in_one_line() {
         for bad in [
             "--port=x",
@@ -298,7 +343,11 @@ mod tests {
             "--agent_ping_timeout=1ms",
             "--max_agent_ping_timeouts=0",
             "--weights=a=-1",
-            "--registry=replicated_log",
+            "--registry=nowhere",
+            "--zk=zk://host/path",
+            "--zk=http://host:1/path",
+            "--quorum=0",
+            "--zk_session_timeout=0ns",
             "--offer_timeout=5",
             "--acls=nonsense",
             "--role_sorter=fair",

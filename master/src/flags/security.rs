@@ -43,6 +43,12 @@ pub struct Security {
     /// Who decides who may do what
     #[arg(long, help_heading = "Security", default_value = "local", value_parser = ["local"])]
     pub authorizers: String,
+    /// File with the key of operators' tokens: JSON web tokens, signed with HS256, with a claim `sub`
+    #[arg(long, help_heading = "Security")]
+    pub jwt_secret_key: Option<PathBuf>,
+    /// Endpoints that answer nobody
+    #[arg(long, help_heading = "Security", value_name = "JSON", value_parser = json::<mesos::internal::Firewall>)]
+    pub firewall_rules: Option<mesos::internal::Firewall>,
     /// Limits of frameworks' messages by principal
     #[arg(long, help_heading = "Security", value_name = "JSON", value_parser = json::<mesos::RateLimits>)]
     pub rate_limits: Option<mesos::RateLimits>,

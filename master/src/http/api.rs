@@ -184,7 +184,11 @@ fn read(request: &Request) -> Result<Call, Response> {
     }
     let mut value = form::json(&request.body)?;
     rename(&mut value);
-    form::message(&value)
+    let call: Call = form::message(&value)?;
+    match call.r#type {
+        Some(_) => Ok(call),
+        None => Err(Response::bad_request("Expecting 'type' to be present")),
+    }
 }
 
 /// Members that the newer API calls otherwise.
@@ -228,6 +232,7 @@ mod tests {
             ("", "{}", 400),
             ("application/x-protobuf", "{}", 415),
             ("application/json", "{", 400),
+            ("application/json", "{}", 400),
             ("application/json", r#"{"mark_agent_gone": {}}"#, 400),
         ];
         for (content_type, body, status) in cases {

@@ -1,7 +1,7 @@
 //! JSON shapes that several endpoints share. Keys stand in the order that clients know.
 
 use libprocess::Time;
-use protos::documents::{self as shared, labels, object, put};
+use protos::documents::{labels, object, put};
 use protos::json::to_json;
 use protos::mesos;
 use protos::resources::Resources;
@@ -14,11 +14,6 @@ use crate::state::{Framework, Offer, Slave, State, TaskEntry};
 
 pub(crate) fn seconds(time: Time) -> Value {
     time.as_secs_f64().into()
-}
-
-/// A task.
-pub(crate) fn task(task: &TaskEntry) -> Value {
-    shared::task(task.wire())
 }
 
 fn command(command: &mesos::CommandInfo) -> Value {
@@ -140,6 +135,24 @@ pub(super) fn framework_head(state: &State, framework: &Framework) -> Map<String
     entry
 }
 
+/// Writes those tasks of a framework that may be seen.
+async fn write_tasks(
+    writer: &mut Writer,
+    name: &str,
+    tasks: impl Iterator<Item = &TaskEntry>,
+    of: &mesos::FrameworkInfo,
+    viewer: &Viewer,
+) {
+    writer.open_list(name);
+    for task in tasks {
+        let known = task.without_resources();
+        if viewer.task(&known, of) {
+            writer.item_by(|out| super::json::task(out, &known, task.holding())).await;
+        }
+    }
+    writer.close_list();
+}
+
 pub(super) fn offered(state: &State, framework: &Framework) -> Resources {
     let offers = framework.offers.iter().filter_map(|id| state.offers.get(id));
     offers.map(|offer| offer.resources.clone()).sum()
@@ -173,13 +186,12 @@ pub(super) async fn write_framework(
     } else {
         writer.put("role", info.role());
     }
-    let shown = |task: &&TaskEntry| viewer.task(task.wire(), info);
     let tasks = &framework.tasks;
     let active = tasks.active().values().map(|task| &**task);
-    writer.list("tasks", active.filter(shown).map(task)).await;
+    write_tasks(writer, "tasks", active, info, viewer).await;
     let unreachable = tasks.unreachable().values().map(|task| &**task);
-    writer.list("unreachable_tasks", unreachable.filter(shown).map(task)).await;
-    writer.list("completed_tasks", tasks.completed().filter(shown).map(task)).await;
+    write_tasks(writer, "unreachable_tasks", unreachable, info, viewer).await;
+    write_tasks(writer, "completed_tasks", tasks.completed(), info, viewer).await;
     let offers = framework.offers.iter().filter_map(|id| state.offers.get(id)).map(offer);
     writer.list("offers", offers).await;
     writer.open_list("executors");

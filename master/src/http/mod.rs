@@ -6,6 +6,7 @@ mod flags;
 mod form;
 mod frameworks;
 mod health;
+mod json;
 mod machines;
 mod maintenance;
 mod operations;
@@ -24,11 +25,12 @@ mod weights;
 
 use std::sync::Arc;
 
-use libprocess::authentication::Basic;
+use futures::future::BoxFuture;
+use libprocess::authentication::{Authenticator, Basic, Combined, Principal};
 use libprocess::http::{Answer, Request};
-use libprocess::{Ctx, Help, Node, Routes};
+use libprocess::{Authorize, Ctx, Help, Node, Routes};
 
-use crate::security::Credentials;
+use crate::security::{Action, Credentials, Tokens, allowed};
 use crate::{Config, Master};
 
 pub(crate) use redirect::escape;
@@ -96,9 +98,26 @@ pub(crate) const READONLY: &str = "mesos-master-readonly";
 /// Who may change something.
 pub(crate) const READWRITE: &str = "mesos-master-readwrite";
 
-/// Puts authenticators before the realms that the configuration wants guarded; the runtime's own
-/// endpoints stand in realms without a prefix.
-pub(crate) fn authenticate(node: &Node, config: &Config) {
+/// The runtime's own endpoints that ACLs may keep from somebody (`get_endpoints`).
+const COARSE: [&str; 3] = ["/files/debug", "/logging/toggle", "/metrics/snapshot"];
+
+/// Puts authentication before all endpoints, and ACLs before some, as the configuration wants it. The
+/// runtime's own endpoints stand in realms without a prefix.
+pub(crate) fn guard(node: &Node, config: &Config) {
+    for path in COARSE {
+        let acls = config.acls.clone();
+        let may_ask = move |_: &Request, who: Option<&Principal>| {
+            let who = who.and_then(|who| who.value.as_deref());
+            let may = allowed(acls.as_ref(), Action::GetEndpoint, who, Some(path));
+            let answer: BoxFuture<'static, bool> = Box::pin(std::future::ready(may));
+            answer
+        };
+        node.set_authorization(path, config.acls.is_some().then(|| Arc::new(may_ask) as Authorize));
+    }
+    authenticate(node, config);
+}
+
+fn authenticate(node: &Node, config: &Config) {
     let guarded = [
         (config.authenticate_http_readonly, [READONLY, "readonly"]),
         (config.authenticate_http_readwrite, [READWRITE, "readwrite"]),
@@ -106,7 +125,15 @@ pub(crate) fn authenticate(node: &Node, config: &Config) {
     for (wanted, realms) in guarded {
         for realm in realms.into_iter().filter(|_| wanted) {
             let secrets = config.credentials.iter().flat_map(Credentials::pairs);
-            node.set_authenticator(realm, Some(Arc::new(Basic::new(realms[0], secrets))));
+            let basic = Basic::new(realms[0], secrets);
+            let by: Arc<dyn Authenticator> = match &config.token_key {
+                None => Arc::new(basic),
+                Some(key) => {
+                    let tokens = Tokens::new(realms[0], key, node);
+                    Arc::new(Combined::new(vec![Arc::new(basic), Arc::new(tokens)]))
+                }
+            };
+            node.set_authenticator(realm, Some(by));
         }
     }
 }

@@ -12,6 +12,7 @@ use libprocess::Ctx;
 use libprocess::http::{Answer, Request, Response};
 use serde_json::Value;
 
+use super::json;
 use super::viewer::Viewer;
 use crate::Master;
 use crate::state::State;
@@ -68,7 +69,7 @@ impl Master {
             let made = async move {
                 let text = render(job).await.out;
                 Bytes::from(match jsonp {
-                    Some(function) => format!("{function}({text})"),
+                    Some(function) => [function.as_bytes(), b"(", &text, b")"].concat(),
                     None => text,
                 })
             };
@@ -82,7 +83,7 @@ impl Master {
 
 /// Writes a JSON object member by member.
 pub(super) struct Writer {
-    out: String,
+    out: Vec<u8>,
     /// Nothing stands before the next member or item.
     first: bool,
     written: usize,
@@ -91,31 +92,31 @@ pub(super) struct Writer {
 impl Writer {
     /// An object that is open.
     pub(super) fn object() -> Self {
-        Self { out: "{".to_owned(), first: true, written: 0 }
+        Self { out: vec![b'{'], first: true, written: 0 }
     }
 
     /// Closes the object.
     pub(super) fn close(mut self) -> Self {
-        self.out.push('}');
+        self.out.push(b'}');
         self
     }
 
     fn separate(&mut self) {
         if !std::mem::take(&mut self.first) {
-            self.out.push(',');
+            self.out.push(b',');
         }
     }
 
     fn key(&mut self, key: &str) {
         self.separate();
-        self.out.push_str(&Value::from(key).to_string());
-        self.out.push(':');
+        json::text(&mut self.out, key);
+        self.out.push(b':');
     }
 
     /// A member.
     pub(super) fn put(&mut self, key: &str, value: impl Into<Value>) {
         self.key(key);
-        self.out.push_str(&value.into().to_string());
+        json::value(&mut self.out, &value.into());
     }
 
     /// The members of an object.
@@ -128,26 +129,26 @@ impl Writer {
     /// Opens a member that is a list.
     pub(super) fn open_list(&mut self, key: &str) {
         self.key(key);
-        self.out.push('[');
+        self.out.push(b'[');
         self.first = true;
     }
 
     /// Closes a list.
     pub(super) fn close_list(&mut self) {
-        self.out.push(']');
+        self.out.push(b']');
         self.first = false;
     }
 
     /// Opens an item that is an object.
     pub(super) fn open_item(&mut self) {
         self.separate();
-        self.out.push('{');
+        self.out.push(b'{');
         self.first = true;
     }
 
     /// Closes such an item.
     pub(super) async fn close_item(&mut self) {
-        self.out.push('}');
+        self.out.push(b'}');
         self.first = false;
         self.pause().await;
     }
@@ -155,7 +156,14 @@ impl Writer {
     /// An item of a list.
     pub(super) async fn item(&mut self, value: impl Into<Value>) {
         self.separate();
-        self.out.push_str(&value.into().to_string());
+        json::value(&mut self.out, &value.into());
+        self.pause().await;
+    }
+
+    /// An item of a list that `write` appends.
+    pub(super) async fn item_by(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
+        self.separate();
+        write(&mut self.out);
         self.pause().await;
     }
 
@@ -219,7 +227,7 @@ mod tests {
                 break writer.out;
             }
         };
-        let value: Value = serde_json::from_str(&text).unwrap();
+        let value: Value = serde_json::from_slice(&text).unwrap();
         assert_eq!(value["many"].as_array().unwrap().len(), 40);
         assert_eq!(value["objects"][1], json!({"n": 1, "of": ["x\"y"]}));
         assert_eq!(value["empty"], json!([]));

@@ -3,7 +3,7 @@
 use libprocess::Ctx;
 use libprocess::http::{Answer, Request, Response};
 
-use super::documents;
+use super::json;
 use super::render::{Job, Writer};
 use crate::Master;
 use crate::state::TaskEntry;
@@ -13,10 +13,6 @@ const LIMIT: usize = 100;
 fn count(request: &Request, name: &str, default: usize) -> Result<usize, Response> {
     let Some(text) = request.param(name) else { return Ok(default) };
     text.parse().map_err(|_| Response::bad_request(format!("{name} '{text}' is not a count")))
-}
-
-fn first_status(task: &TaskEntry) -> f64 {
-    task.wire().statuses.first().map_or(0.0, |status| status.timestamp())
 }
 
 impl Master {
@@ -40,15 +36,23 @@ async fn render(job: Job) -> Writer {
     let mut tasks: Vec<&TaskEntry> = frameworks
         .filter(|f| framework.is_none_or(|wanted| wanted == f.id.as_str()))
         .filter(|f| viewer.framework(&f.info))
-        .flat_map(|f| f.tasks.all().filter(|task| viewer.task(task.wire(), &f.info)))
-        .filter(|task| id.is_none_or(|wanted| wanted == task.wire().task_id.value))
+        .flat_map(|f| f.tasks.each().map(move |(id, task)| (f, id, task)))
+        .filter(|(_, known, _)| id.is_none_or(|wanted| wanted == known.as_str()))
+        .filter(|(f, _, task)| {
+            viewer.sees_all_tasks() || viewer.task(&task.without_resources(), &f.info)
+        })
+        .map(|(_, _, task)| task)
         .collect();
-    tasks.sort_by(|a, b| first_status(a).total_cmp(&first_status(b)));
+    tasks.sort_by(|a, b| a.since().total_cmp(&b.since()));
     if request.param("order") != Some("asc") {
         tasks.reverse();
     }
     let mut writer = Writer::object();
-    let page = tasks.into_iter().skip(offset).take(limit).map(documents::task);
-    writer.list("tasks", page).await;
+    writer.open_list("tasks");
+    for task in tasks.into_iter().skip(offset).take(limit) {
+        let known = task.without_resources();
+        writer.item_by(|out| json::task(out, &known, task.holding())).await;
+    }
+    writer.close_list();
     writer.close()
 }

@@ -45,6 +45,12 @@ impl Viewer {
         self.may(Action::ViewFramework, Some(&info.user))
     }
 
+    /// No rule hides tasks from anybody.
+    pub(super) fn sees_all_tasks(&self) -> bool {
+        let acls = self.config.acls.as_ref();
+        acls.is_none_or(|acls| acls.view_tasks.is_empty() && acls.permissive())
+    }
+
     pub(super) fn task(&self, task: &mesos::Task, of: &mesos::FrameworkInfo) -> bool {
         self.may(Action::ViewTask, Some(task.user.as_deref().unwrap_or(&of.user)))
     }

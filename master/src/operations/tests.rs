@@ -16,7 +16,7 @@ pub(crate) fn volume(id: &str, mb: f64) -> mesos::Resource {
     use protos::mesos::resource::{DiskInfo, disk_info::Persistence};
     let mut disk = reserved("disk:1").remove(0);
     disk.scalar = Some(mesos::value::Scalar { value: mb });
-    disk.disk = Some(DiskInfo {
+    disk.disk = Some(Box::new(DiskInfo {
         persistence: Some(Persistence { id: id.into(), principal: None }),
         volume: Some(mesos::Volume {
             container_path: "data".into(),
@@ -24,7 +24,7 @@ pub(crate) fn volume(id: &str, mb: f64) -> mesos::Resource {
             ..Default::default()
         }),
         source: None,
-    });
+    }));
     disk
 }
 

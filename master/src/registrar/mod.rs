@@ -17,17 +17,20 @@ use coordination::state::{InMemoryStorage, Storage, StorageFuture, Variable};
 use futures::channel::oneshot;
 use futures::future::{Either, select};
 use libprocess::http::{Request, Response};
-use libprocess::{Ctx, Help, Process, Routes};
+use libprocess::metrics::{Timer, Unit};
+use libprocess::{Ctx, Help, Process, Routes, Time};
 use prost::Message;
 use protos::mesos;
 use protos::mesos::internal as wire;
 
 pub use operation::Operation;
 pub(crate) use operation::{expired, same_machine};
-pub use registry::{Away, Registry};
+pub use registry::{Admitted, Away, Registry};
 pub(crate) use registry::{CAPABILITIES, time_info};
 
 const REGISTRY: Help = Help::new("The registry: what survives the master", "");
+/// How far statistics of timers look back.
+const WINDOW: Duration = Duration::from_secs(86_400);
 /// The name of the only variable.
 const VARIABLE: &str = "registry";
 
@@ -75,11 +78,23 @@ pub struct Registrar {
     changed: bool,
     storing: bool,
     recovered: Option<oneshot::Sender<Registry>>,
+    /// `registrar/state_fetch_ms` and `registrar/state_store_ms`.
+    timers: Option<[Timer; 2]>,
 }
 
 impl Process for Registrar {
     fn routes(routes: &mut Routes<Self>) {
         routes.any("/registry", REGISTRY, Self::show).realm(crate::http::READONLY);
+    }
+
+    fn initialize(&mut self, cx: &mut Ctx<Self>) {
+        let (metrics, own) = (cx.node().metrics(), cx.handle());
+        metrics.gauge("registrar/queued_operations", &own, |r| r.waiting.len() as f64);
+        metrics.gauge("registrar/registry_size_bytes", &own, |registrar| {
+            registrar.durable.as_ref().map_or(0.0, |durable| durable.value.len() as f64)
+        });
+        let names = ["registrar/state_fetch", "registrar/state_store"];
+        self.timers = Some(names.map(|name| metrics.timer_over(name, Unit::Milliseconds, WINDOW)));
     }
 }
 
@@ -94,6 +109,7 @@ impl Registrar {
             changed: false,
             storing: false,
             recovered: None,
+            timers: None,
         }
     }
 
@@ -109,7 +125,11 @@ impl Registrar {
         let fetch = self.config.storage.fetch(VARIABLE);
         let timeout = cx.sleep(self.config.fetch_timeout);
         let within = async move { limited(fetch, timeout).await };
-        cx.defer(within, move |registrar, fetched, cx| registrar.fetched(fetched, info, cx));
+        let start = cx.now();
+        cx.defer(within, move |registrar, fetched, cx| {
+            registrar.took(0, start, cx);
+            registrar.fetched(fetched, info, cx);
+        });
         receiver
     }
 
@@ -162,11 +182,22 @@ impl Registrar {
             return answer(batch);
         }
         self.storing = true;
-        let change = durable.change(self.registry.to_wire().encode_to_vec(), cx.uuid());
+        let change = durable.change(self.registry.encode(), cx.uuid());
         let store = self.config.storage.store(change);
         let timeout = cx.sleep(self.config.store_timeout);
         let within = async move { limited(store, timeout).await };
-        cx.defer(within, move |registrar, stored, cx| registrar.stored(stored, batch, cx));
+        let start = cx.now();
+        cx.defer(within, move |registrar, stored, cx| {
+            registrar.took(1, start, cx);
+            registrar.stored(stored, batch, cx);
+        });
+    }
+
+    /// A fetch (0) or a store (1) has ended.
+    fn took(&self, which: usize, start: Time, cx: &Ctx<Self>) {
+        if let Some(timers) = &self.timers {
+            timers[which].record(cx.now().since(start));
+        }
     }
 
     fn stored(

@@ -60,7 +60,7 @@ impl Operation {
             Operation::Admit(id, info) => {
                 let fresh = !to.slaves.contains_key(&id) && !to.gone.contains_key(&id);
                 if fresh {
-                    to.slaves.insert(id, registry::Slave { info, ..Default::default() });
+                    to.slaves.insert(id, registry::Slave { info, ..Default::default() }.into());
                 }
                 fresh
             }
@@ -103,11 +103,16 @@ impl Operation {
 }
 
 fn on(to: &mut Registry, id: &SlaveId, change: impl FnOnce(&mut registry::Slave)) -> bool {
-    to.slaves.get_mut(id).map(change).is_some()
+    let Some(known) = to.slaves.get_mut(id) else { return false };
+    let mut slave = known.read();
+    change(&mut slave);
+    *known = slave.into();
+    true
 }
 
 fn mark_unreachable(to: &mut Registry, id: SlaveId, since: Time) -> bool {
     let Some(slave) = to.slaves.remove(&id) else { return false };
+    let slave = slave.read();
     let (drain_info, deactivated) = (slave.drain_info, slave.deactivated());
     to.unreachable.insert(id, Away { since, drain_info, deactivated });
     true
@@ -120,7 +125,7 @@ fn mark_reachable(to: &mut Registry, id: SlaveId, info: mesos::SlaveInfo) -> boo
     let away = to.unreachable.remove(&id);
     let known = to.slaves.remove(&id);
     let slave = match (known, away) {
-        (Some(known), _) => registry::Slave { info, ..known },
+        (Some(known), _) => registry::Slave { info, ..known.read() },
         (None, Some(away)) => registry::Slave {
             info,
             drain_info: away.drain_info,
@@ -128,7 +133,7 @@ fn mark_reachable(to: &mut Registry, id: SlaveId, info: mesos::SlaveInfo) -> boo
         },
         (None, None) => registry::Slave { info, ..Default::default() },
     };
-    to.slaves.insert(id, slave);
+    to.slaves.insert(id, slave.into());
     true
 }
 

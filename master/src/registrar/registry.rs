@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use libprocess::Time;
+use prost::Message;
+use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint};
 use protos::ids::SlaveId;
 use protos::mesos;
 use protos::mesos::internal::{self as wire, registry};
@@ -18,13 +20,31 @@ pub struct Away {
     pub deactivated: bool,
 }
 
+/// An admitted slave, kept as it is stored: most changes are of others.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Admitted(Box<[u8]>);
+
+impl From<registry::Slave> for Admitted {
+    fn from(slave: registry::Slave) -> Self {
+        Self(slave.encode_to_vec().into())
+    }
+}
+
+impl Admitted {
+    /// What is stored of it.
+    pub fn read(&self) -> registry::Slave {
+        // It was encoded above.
+        registry::Slave::decode(&*self.0).unwrap_or_default()
+    }
+}
+
 /// The registry.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Registry {
     /// Who wrote it last.
     pub master: Option<mesos::MasterInfo>,
     /// Admitted slaves.
-    pub slaves: BTreeMap<SlaveId, registry::Slave>,
+    pub slaves: BTreeMap<SlaveId, Admitted>,
     /// Unreachable slaves.
     pub unreachable: BTreeMap<SlaveId, Away>,
     /// Slaves that never come back, and since when.
@@ -60,7 +80,8 @@ impl Registry {
     /// Reads the wire form.
     pub fn from_wire(from: wire::Registry) -> Self {
         let slaves = from.slaves.unwrap_or_default().slaves.into_iter();
-        let by_id = |slave: registry::Slave| Some((SlaveId::from(slave.info.id.as_ref()?), slave));
+        let by_id =
+            |slave: registry::Slave| Some((SlaveId::from(slave.info.id.as_ref()?), slave.into()));
         let unreachable = from.unreachable.unwrap_or_default().slaves.into_iter();
         let gone = from.gone.unwrap_or_default().slaves.into_iter();
         let machines = from.machines.unwrap_or_default().machines.into_iter();
@@ -85,8 +106,25 @@ impl Registry {
         }
     }
 
-    /// The wire form.
-    pub fn to_wire(&self) -> wire::Registry {
+    /// The wire form, encoded. Slaves are copied, not encoded anew.
+    pub fn encode(&self) -> Vec<u8> {
+        let field = |length: usize| 1 + encoded_len_varint(length as u64) + length;
+        let slaves: usize = self.slaves.values().map(|slave| field(slave.0.len())).sum();
+        let others = self.without_slaves();
+        let mut out = Vec::with_capacity(others.encoded_len() + slaves + 16);
+        // `Registry.slaves`, then `Slaves.slaves` for each.
+        encode_key(2, WireType::LengthDelimited, &mut out);
+        encode_varint(slaves as u64, &mut out);
+        for slave in self.slaves.values() {
+            encode_key(1, WireType::LengthDelimited, &mut out);
+            encode_varint(slave.0.len() as u64, &mut out);
+            out.extend_from_slice(&slave.0);
+        }
+        out.extend_from_slice(&others.encode_to_vec());
+        out
+    }
+
+    fn without_slaves(&self) -> wire::Registry {
         let unreachable = self.unreachable.iter().map(|(id, away)| registry::UnreachableSlave {
             id: id.wire(),
             timestamp: time_info(away.since),
@@ -102,7 +140,7 @@ impl Registry {
         };
         wire::Registry {
             master: self.master.clone().map(|info| registry::Master { info }),
-            slaves: Some(registry::Slaves { slaves: self.slaves.values().cloned().collect() }),
+            slaves: None,
             machines: Some(registry::Machines {
                 machines: self
                     .machines

@@ -54,12 +54,12 @@ fn registry_draining_survives_being_unreachable() {
             Operation::MarkDrained(id.clone()),
         ],
     );
-    let slave = &registry.slaves[&id];
+    let slave = registry.slaves[&id].read();
     assert!(slave.deactivated());
     assert_eq!(slave.drain_info.as_ref().unwrap().state(), mesos::DrainState::Drained);
     assert!(registry.capabilities.contains("AGENT_DRAINING"));
     assert!(Operation::Reactivate(id.clone()).apply(&mut registry));
-    assert_eq!(registry.slaves[&id].drain_info, None);
+    assert_eq!(registry.slaves[&id].read().drain_info, None);
 }
 
 #[test]
@@ -110,7 +110,9 @@ fn registry_wire_form_is_read_back() {
             Operation::UpdateWeights(vec![weight]),
         ],
     );
-    assert_eq!(Registry::from_wire(registry.to_wire()), registry);
+    let stored = wire::Registry::decode(&*registry.encode()).unwrap();
+    assert_eq!(stored.slaves.as_ref().unwrap().slaves.len(), 1);
+    assert_eq!(Registry::from_wire(stored), registry);
     assert_eq!(registry.lacking(), None);
     registry.require("FLYING");
     assert_eq!(registry.lacking(), Some("FLYING"));

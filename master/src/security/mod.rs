@@ -4,11 +4,14 @@ mod authenticator;
 mod authorizer;
 mod credentials;
 mod operations;
+mod tokens;
 
 pub(crate) use authenticator::{Attempt, Session};
 pub use authorizer::{Action, allowed};
 pub use credentials::{Credentials, CredentialsError};
 pub(crate) use operations::may_operate;
+pub use tokens::TokenKey;
+pub(crate) use tokens::Tokens;
 
 use protos::mesos;
 

@@ -10,7 +10,7 @@ use protos::mesos::internal::ReregisterSlaveMessage;
 use protos::task_state::is_terminal;
 
 use crate::effects::{AllocatorCall, Effects};
-use crate::state::{Framework, State, TaskEntry};
+use crate::state::{Framework, State};
 
 /// What a slave brought along.
 #[derive(Default)]
@@ -81,7 +81,7 @@ fn adopt_task(
     task.slave_id = id.wire();
     allocate(&mut task.resources, framework);
     adopted.news = true;
-    framework.tasks.add(task_id, TaskEntry::new(task));
+    framework.tasks.add(task_id, task);
 }
 
 /// Resources of slaves that know no allocations belong to the framework's first role.

@@ -187,7 +187,7 @@ fn end_tasks(
     let Some(framework) = state.frameworks.get_mut(framework_id) else { return };
     let end = aware(framework, ending.aware);
     for task_id in framework.tasks.on_slave(slave) {
-        let Some(task) = framework.tasks.get_mut(&task_id) else { continue };
+        let Some(task) = framework.tasks.get(&task_id) else { continue };
         let over = is_terminal(task.state());
         let mut told = status::of(&task_id, end, now.as_secs_f64())
             .source(Source::Master)
@@ -198,9 +198,9 @@ fn end_tasks(
             told = told.unreachable_since(now.as_nanos());
         }
         if !over {
-            let freed = std::mem::take(&mut task.resources);
+            let freed = framework.tasks.release(&task_id);
             let status = told.clone().build();
-            task.update(&status, None, end);
+            framework.tasks.update(&task_id, &status, None, end);
             if is_terminal(end) {
                 fx.count_end(framework_id, &status);
             }

@@ -10,13 +10,15 @@ use crate::state::State;
 
 /// Takes over what the registry held when this master was elected.
 pub(crate) fn recovered(state: &mut State, registry: Registry, now: Time) {
-    for (id, slave) in &registry.slaves {
-        state.slaves.plan(id, slave.drain_info, slave.deactivated());
+    let mut admitted = std::collections::BTreeMap::new();
+    for (id, slave) in registry.slaves {
+        let slave = slave.read();
+        state.slaves.plan(&id, slave.drain_info, slave.deactivated());
+        admitted.insert(id, slave.info);
     }
     for (id, away) in &registry.unreachable {
         state.slaves.plan(id, away.drain_info, away.deactivated);
     }
-    let admitted = registry.slaves.into_iter().map(|(id, slave)| (id, slave.info)).collect();
     let unreachable = registry.unreachable.into_iter().map(|(id, away)| (id, away.since)).collect();
     state.slaves.recover(admitted, unreachable, registry.gone);
     state.maintenance.schedule = registry.schedule;

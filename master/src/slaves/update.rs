@@ -37,13 +37,13 @@ pub(crate) fn status_update(state: &mut State, message: StatusUpdateMessage, fx:
         fx.send(&framework.pid, &message);
     }
     let uuid = update.uuid.as_ref().or(update.status.uuid.as_ref());
-    match framework.tasks.get_mut(&task_id).filter(|task| task.slave == slave_id) {
+    match framework.tasks.get(&task_id).filter(|task| task.slave == slave_id) {
         Some(task) => {
             let told = update.status.state().as_str_name();
             fx.note(format!("task {task_id} of framework {framework_id}: {told}"));
             let was_over = task_state::is_terminal(task.state());
-            let freed = task.update(&update.status, uuid, latest);
-            if !was_over && task_state::is_terminal(task.state()) {
+            let freed = framework.tasks.update(&task_id, &update.status, uuid, latest);
+            if !was_over && task_state::is_terminal(latest) {
                 let mut status = update.status.clone();
                 status.set_state(latest);
                 fx.count_end(&framework_id, &status);

@@ -94,10 +94,7 @@ impl Framework {
 
     /// What its tasks and executors hold, by slave; allocated.
     pub(crate) fn used(&self) -> BTreeMap<SlaveId, Resources> {
-        let mut used: BTreeMap<SlaveId, Resources> = BTreeMap::new();
-        for task in self.tasks.active().values().filter(|task| !task.resources.is_empty()) {
-            *used.entry(task.slave.clone()).or_default() += &task.resources;
-        }
+        let mut used = self.tasks.held().clone();
         for (slave, executors) in &self.executors {
             for executor in executors.values() {
                 let held = Resources::from_wire(&executor.resources).unwrap_or_default();
@@ -109,10 +106,7 @@ impl Framework {
 
     /// What it holds on one slave; allocated.
     pub(crate) fn used_on(&self, slave: &SlaveId) -> Resources {
-        let mut used = Resources::new();
-        for (_, task) in self.tasks.here(slave) {
-            used += &task.resources;
-        }
+        let mut used = self.tasks.held().get(slave).cloned().unwrap_or_default();
         for executor in self.executors.get(slave).into_iter().flat_map(BTreeMap::values) {
             used += &Resources::from_wire(&executor.resources).unwrap_or_default();
         }

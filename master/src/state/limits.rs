@@ -68,6 +68,11 @@ impl Limiters {
         }
     }
 
+    /// True when nothing is limited.
+    pub(crate) fn are_none(&self) -> bool {
+        self.by_principal.is_empty() && self.others.is_none()
+    }
+
     fn of(&mut self, principal: Option<&str>) -> Option<&mut Limiter> {
         match principal.and_then(|principal| self.by_principal.get_mut(principal)) {
             Some(own) => own.as_mut(),

@@ -6,6 +6,7 @@ mod maintenance;
 mod offers;
 mod operations;
 mod slaves;
+mod task;
 mod tasks;
 
 use std::collections::BTreeMap;
@@ -25,7 +26,8 @@ pub(crate) use maintenance::Maintenance;
 pub(crate) use offers::{Offer, Offers};
 pub(crate) use operations::{OperationEntry, Operations, is_terminal as operation_is_over};
 pub(crate) use slaves::{Slave, Slaves};
-pub(crate) use tasks::{TaskEntry, Tasks};
+pub(crate) use task::{Holding, TaskEntry};
+pub(crate) use tasks::Tasks;
 
 /// The parts together. A clone is a snapshot: cheap, as what is large is shared.
 #[derive(Clone)]

@@ -6,70 +6,8 @@ use std::sync::Arc;
 use protos::ids::{SlaveId, TaskId};
 use protos::mesos;
 use protos::resources::Resources;
-use protos::task_state::is_terminal;
 
-/// A task as the master knows it.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct TaskEntry {
-    pub(crate) slave: SlaveId,
-    /// What it holds, allocated to its role; empty once released.
-    pub(crate) resources: Resources,
-    wire: mesos::Task,
-}
-
-impl TaskEntry {
-    pub(crate) fn new(wire: mesos::Task) -> Self {
-        let slave = SlaveId::from(&wire.slave_id);
-        // Resources were validated when the task was accepted, or come from a slave that did.
-        let resources = Resources::from_wire(&wire.resources).unwrap_or_default();
-        let mut entry = Self { slave, resources, wire };
-        if is_terminal(entry.state()) {
-            entry.resources = Resources::new();
-        }
-        entry
-    }
-
-    pub(crate) fn wire(&self) -> &mesos::Task {
-        &self.wire
-    }
-
-    pub(crate) fn state(&self) -> mesos::TaskState {
-        self.wire.state()
-    }
-
-    /// The state that its framework was told last, which may be older than the latest.
-    pub(crate) fn told_state(&self) -> mesos::TaskState {
-        match self.wire.status_update_state {
-            Some(_) => self.wire.status_update_state(),
-            None => self.state(),
-        }
-    }
-
-    /// Takes note of an update. The latest state never leaves a terminal one (invariant I3).
-    /// Returns what is set free.
-    pub(crate) fn update(
-        &mut self,
-        status: &mesos::TaskStatus,
-        uuid: Option<&bytes::Bytes>,
-        latest: mesos::TaskState,
-    ) -> Resources {
-        if !is_terminal(self.state()) {
-            self.wire.set_state(latest);
-        }
-        self.wire.status_update_state = Some(status.state);
-        self.wire.status_update_uuid = uuid.cloned();
-        let kept = mesos::TaskStatus { data: None, ..status.clone() };
-        match self.wire.statuses.last_mut() {
-            Some(last) if last.state == kept.state => *last = kept,
-            _ => self.wire.statuses.push(kept),
-        }
-        if is_terminal(self.state()) {
-            std::mem::take(&mut self.resources)
-        } else {
-            Resources::new()
-        }
-    }
-}
+use super::task::{Holdings, TaskEntry};
 
 /// All tasks of a framework. Entries are shared with snapshots until they change.
 #[derive(Debug, Clone, Default)]
@@ -77,8 +15,12 @@ pub(crate) struct Tasks {
     active: BTreeMap<TaskId, Arc<TaskEntry>>,
     /// Ids of the active tasks by slave; no set is empty.
     by_slave: BTreeMap<SlaveId, BTreeSet<TaskId>>,
-    completed: VecDeque<Arc<TaskEntry>>,
+    /// In the order in which they ended, with their ids.
+    completed: VecDeque<(TaskId, Arc<TaskEntry>)>,
     unreachable: BTreeMap<TaskId, Arc<TaskEntry>>,
+    /// What active tasks hold, by slave; nothing is empty.
+    held: BTreeMap<SlaveId, Resources>,
+    holdings: Holdings,
 }
 
 impl Tasks {
@@ -88,7 +30,7 @@ impl Tasks {
     }
 
     pub(crate) fn completed(&self) -> impl Iterator<Item = &TaskEntry> {
-        self.completed.iter().map(|task| &**task)
+        self.completed.iter().map(|(_, task)| &**task)
     }
 
     pub(crate) fn unreachable(&self) -> &BTreeMap<TaskId, Arc<TaskEntry>> {
@@ -97,12 +39,21 @@ impl Tasks {
 
     /// All of them: active, then unreachable, then completed.
     pub(crate) fn all(&self) -> impl Iterator<Item = &TaskEntry> {
-        let known = self.active.values().chain(self.unreachable.values());
-        known.chain(&self.completed).map(|task| &**task)
+        self.each().map(|(_, task)| task)
     }
 
-    pub(crate) fn add(&mut self, id: TaskId, task: TaskEntry) {
+    /// As [`Tasks::all`], with their ids.
+    pub(crate) fn each(&self) -> impl Iterator<Item = (&TaskId, &TaskEntry)> {
+        let known = self.active.iter().chain(&self.unreachable);
+        known.chain(self.completed.iter().map(|(id, task)| (id, task))).map(|(id, t)| (id, &**t))
+    }
+
+    pub(crate) fn add(&mut self, id: TaskId, task: mesos::Task) {
         self.take(&id);
+        let task = TaskEntry::new(task, &mut self.holdings);
+        if let Some(held) = task.held() {
+            *self.held.entry(task.slave.clone()).or_default() += held;
+        }
         self.unreachable.remove(&id);
         self.by_slave.entry(task.slave.clone()).or_default().insert(id.clone());
         self.active.insert(id, Arc::new(task));
@@ -111,6 +62,9 @@ impl Tasks {
     /// Takes a task off the active ones.
     fn take(&mut self, id: &TaskId) -> Option<Arc<TaskEntry>> {
         let task = self.active.remove(id)?;
+        if let Some(held) = task.held() {
+            let_go(&mut self.held, &task.slave, held);
+        }
         if let Some(here) = self.by_slave.get_mut(&task.slave) {
             here.remove(id);
             if here.is_empty() {
@@ -124,14 +78,41 @@ impl Tasks {
         self.active.get(id).map(|task| &**task)
     }
 
-    pub(crate) fn get_mut(&mut self, id: &TaskId) -> Option<&mut TaskEntry> {
-        self.active.get_mut(id).map(Arc::make_mut)
+    /// Takes note of an update of an active task; what that sets free.
+    pub(crate) fn update(
+        &mut self,
+        id: &TaskId,
+        status: &mesos::TaskStatus,
+        uuid: Option<&bytes::Bytes>,
+        latest: mesos::TaskState,
+    ) -> Resources {
+        let Some(task) = self.active.get_mut(id).map(Arc::make_mut) else {
+            return Resources::new();
+        };
+        let freed = task.update(status, uuid, latest);
+        let_go(&mut self.held, &task.slave, &freed);
+        freed
+    }
+
+    /// An active task holds nothing any more; what it held.
+    pub(crate) fn release(&mut self, id: &TaskId) -> Resources {
+        let Some(task) = self.active.get_mut(id).map(Arc::make_mut) else {
+            return Resources::new();
+        };
+        let freed = task.release();
+        let_go(&mut self.held, &task.slave, &freed);
+        freed
+    }
+
+    /// What active tasks hold, by slave; allocated.
+    pub(crate) fn held(&self) -> &BTreeMap<SlaveId, Resources> {
+        &self.held
     }
 
     /// Moves a task to the completed ones, of which the newest `keep` stay.
     pub(crate) fn complete(&mut self, id: &TaskId, keep: usize) {
         if let Some(task) = self.take(id) {
-            self.completed.push_back(task);
+            self.completed.push_back((id.clone(), task));
             while self.completed.len() > keep {
                 self.completed.pop_front();
             }
@@ -161,9 +142,16 @@ impl Tasks {
 
     /// True when the framework was told that the task has ended there.
     pub(crate) fn has_ended(&self, id: &TaskId, slave: &SlaveId) -> bool {
-        self.completed
-            .iter()
-            .any(|task| task.slave == *slave && task.wire.task_id.value == id.as_str())
+        self.completed.iter().any(|(ended, task)| ended == id && task.slave == *slave)
+    }
+}
+
+fn let_go(held: &mut BTreeMap<SlaveId, Resources>, slave: &SlaveId, freed: &Resources) {
+    if let Some(sum) = held.get_mut(slave) {
+        *sum -= freed;
+        if sum.is_empty() {
+            held.remove(slave);
+        }
     }
 }
 
@@ -172,36 +160,9 @@ mod tests {
     use super::*;
     use mesos::TaskState::*;
 
-    fn entry(slave: &str, state: mesos::TaskState) -> TaskEntry {
-        TaskEntry::new(mesos::Task {
-            task_id: TaskId::new("t").wire(),
-            slave_id: SlaveId::new(slave).wire(),
-            state: state.into(),
-            resources: "cpus:1".parse::<Resources>().unwrap().to_wire(),
-            ..Default::default()
-        })
-    }
-
-    fn status(state: mesos::TaskState) -> mesos::TaskStatus {
-        mesos::TaskStatus { state: state.into(), ..Default::default() }
-    }
-
-    #[test]
-    fn task_terminal_state_never_changes() {
-        let mut task = entry("S", TaskRunning);
-        assert_eq!(task.update(&status(TaskRunning), None, TaskFinished).cpus(), 1.0);
-        assert_eq!((task.state(), task.told_state()), (TaskFinished, TaskRunning));
-        assert!(task.update(&status(TaskLost), None, TaskLost).is_empty());
-        assert_eq!((task.state(), task.told_state()), (TaskFinished, TaskLost));
-    }
-
-    #[test]
-    fn task_statuses_keep_one_for_each_run_of_equal_states() {
-        let mut task = entry("S", TaskStaging);
-        for state in [TaskRunning, TaskRunning, TaskKilling, TaskRunning] {
-            task.update(&status(state), None, state);
-        }
-        assert_eq!(task.wire().statuses.len(), 3);
+    fn entry(slave: &str, state: mesos::TaskState) -> mesos::Task {
+        let slave_id = SlaveId::new(slave).wire();
+        mesos::Task { slave_id, ..crate::testing::task("t", state) }
     }
 
     #[test]
@@ -219,6 +180,25 @@ mod tests {
         tasks.add("c".into(), entry("S", TaskRunning));
         assert!(tasks.unreachable().is_empty());
         assert_eq!(tasks.here(&slave).count(), 1);
+    }
+
+    #[test]
+    fn tasks_hold_what_they_were_given_until_they_end_or_go() {
+        let (mut tasks, slave) = (Tasks::default(), SlaveId::new("S"));
+        let status = crate::testing::status;
+        let held = |tasks: &Tasks| tasks.held().get(&slave).map(Resources::cpus);
+        for id in ["a", "b", "c"] {
+            tasks.add(id.into(), entry("S", TaskRunning));
+        }
+        tasks.add("done".into(), entry("S", TaskFinished));
+        assert_eq!(held(&tasks), Some(3.0));
+        assert!(tasks.update(&"a".into(), &status(TaskRunning), None, TaskRunning).is_empty());
+        assert_eq!(tasks.update(&"a".into(), &status(TaskKilled), None, TaskKilled).cpus(), 1.0);
+        assert_eq!(tasks.release(&"b".into()).cpus(), 1.0);
+        assert!(tasks.release(&"b".into()).is_empty());
+        assert_eq!(held(&tasks), Some(1.0));
+        tasks.lose(&"c".into(), 1);
+        assert_eq!(held(&tasks), None);
     }
 
     #[test]

@@ -101,7 +101,12 @@ pub(crate) fn validate(task: &mesos::TaskInfo, at: &Placement<'_>) -> Result<Nee
 }
 
 fn allocated(wire: &[mesos::Resource], role: &str) -> Result<Resources, ResourceError> {
-    Ok(Resources::from_wire(wire)?.unallocated().allocated_to(role))
+    let info = mesos::resource::AllocationInfo { role: Some(role.to_owned()) };
+    let allocate = |resource: &mesos::Resource| mesos::Resource {
+        allocation_info: Some(info.clone()),
+        ..resource.clone()
+    };
+    Resources::from_wire(&wire.iter().map(allocate).collect::<Vec<_>>())
 }
 
 fn executor_needs(

@@ -47,7 +47,7 @@ impl Resources {
     #[must_use]
     pub fn once_each(&self) -> Resources {
         let mut once = Resources::new();
-        for entry in self.unallocated().entries.values() {
+        for entry in &self.unallocated().entries {
             let count = if entry.is_shared() { 1 } else { entry.count };
             once.add_entry(Entry { count, ..entry.clone() });
         }
@@ -56,12 +56,12 @@ impl Resources {
 
     /// True when there is something with a refined reservation: more than one on a stack.
     pub fn has_refined(&self) -> bool {
-        self.entries.values().any(|entry| entry.template.reservations.len() > 1)
+        self.entries.iter().any(|entry| entry.template.reservations.len() > 1)
     }
 
     /// The messages without amounts, reservations as stacks: for rules on what resources are.
     pub fn kinds(&self) -> impl Iterator<Item = &mesos::Resource> {
-        self.entries.values().map(|entry| &*entry.template)
+        self.entries.iter().map(|entry| &entry.template.message)
     }
 }
 
@@ -77,9 +77,11 @@ impl Resources {
         self.map(|resource| {
             if is_volume(resource) {
                 let source = resource.disk.take().and_then(|disk| disk.source);
-                resource.disk = source.map(|source| mesos::resource::DiskInfo {
-                    source: Some(source),
-                    ..Default::default()
+                resource.disk = source.map(|source| {
+                    Box::new(mesos::resource::DiskInfo {
+                        source: Some(source),
+                        ..Default::default()
+                    })
                 });
                 resource.shared = None;
             }

@@ -1,32 +1,88 @@
 //! One resource of a sum, and its wire forms.
 
+use std::cmp::Ordering;
+
 use prost::Message;
 
 use super::value::{Amount, coalesce, from_fixed, to_fixed};
-use super::{Entry, Key, ResourceError};
+use super::{Entry, ResourceError, Template};
 use crate::mesos;
 use crate::mesos::resource::ReservationInfo;
 use crate::mesos::resource::reservation_info::Type as ReservationType;
 
+impl std::ops::Deref for Template {
+    type Target = mesos::Resource;
+
+    fn deref(&self) -> &mesos::Resource {
+        &self.message
+    }
+}
+
+impl Ord for Template {
+    fn cmp(&self, other: &Self) -> Ordering {
+        let names = self.message.name.cmp(&other.message.name);
+        names.then_with(|| self.identity.cmp(&other.identity))
+    }
+}
+
+impl PartialOrd for Template {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Template {
+    fn eq(&self, other: &Self) -> bool {
+        self.identity == other.identity
+    }
+}
+
+impl Eq for Template {}
+
+/// True for what is taken whole or not at all: persistent volumes and exclusive disks.
+fn is_whole(resource: &mesos::Resource) -> bool {
+    use mesos::resource::disk_info::source::Type as Source;
+    let Some(disk) = &resource.disk else { return false };
+    let exclusive = disk.source.as_ref().is_some_and(|source| {
+        [Source::Mount, Source::Block, Source::Raw].contains(&source.r#type())
+    });
+    disk.persistence.is_some() || exclusive
+}
+
+/// The message with an amount.
+fn with_amount(message: &mesos::Resource, amount: &Amount) -> mesos::Resource {
+    let mut resource = message.clone();
+    match amount {
+        Amount::Scalar(value) => {
+            resource.scalar = Some(mesos::value::Scalar { value: from_fixed(*value) });
+        }
+        Amount::Ranges(ranges) => {
+            let range =
+                ranges.iter().map(|&(begin, end)| mesos::value::Range { begin, end }).collect();
+            resource.ranges = Some(mesos::value::Ranges { range });
+        }
+        Amount::Set(items) => {
+            resource.set = Some(mesos::value::Set { item: items.iter().cloned().collect() });
+        }
+    }
+    resource
+}
+
 impl Entry {
-    pub(super) fn key(&self) -> Key {
-        let identity = if self.is_whole() {
+    /// An entry of a message without amount.
+    pub(super) fn new(message: mesos::Resource, amount: Amount, count: u32) -> Self {
+        let identity = if is_whole(&message) {
             // Its size is part of what it is: two volumes are never one larger volume.
-            self.with_amount().encode_to_vec().into()
+            with_amount(&message, &amount).encode_to_vec().into()
         } else {
-            self.template.encode_to_vec().into()
+            message.encode_to_vec().into()
         };
-        Key { name: self.template.name.as_str().into(), identity }
+        Self { template: Template { message, identity }.into(), amount, count }
     }
 
     /// True for what is taken whole or not at all: persistent volumes and exclusive disks.
     pub(super) fn is_whole(&self) -> bool {
-        use mesos::resource::disk_info::source::Type as Source;
-        let Some(disk) = &self.template.disk else { return false };
-        let exclusive = disk.source.as_ref().is_some_and(|source| {
-            [Source::Mount, Source::Block, Source::Raw].contains(&source.r#type())
-        });
-        disk.persistence.is_some() || exclusive
+        is_whole(&self.template)
     }
 
     pub(super) fn is_shared(&self) -> bool {
@@ -100,26 +156,12 @@ impl Entry {
         (template.scalar, template.ranges, template.set) = (None, None, None);
         template.reservations = reservation_stack(resource).map_err(invalid)?;
         (template.role, template.reservation) = (None, None);
-        Ok(Self { template: template.into(), amount, count: 1 })
+        Ok(Self::new(template, amount, 1))
     }
 
     /// The message with its amount, reservations as a stack.
     pub(super) fn with_amount(&self) -> mesos::Resource {
-        let mut resource = mesos::Resource::clone(&self.template);
-        match &self.amount {
-            Amount::Scalar(value) => {
-                resource.scalar = Some(mesos::value::Scalar { value: from_fixed(*value) });
-            }
-            Amount::Ranges(ranges) => {
-                let range =
-                    ranges.iter().map(|&(begin, end)| mesos::value::Range { begin, end }).collect();
-                resource.ranges = Some(mesos::value::Ranges { range });
-            }
-            Amount::Set(items) => {
-                resource.set = Some(mesos::value::Set { item: items.iter().cloned().collect() });
-            }
-        }
-        resource
+        with_amount(&self.template, &self.amount)
     }
 
     /// The form of the endpoints: old and new fields beside each other where the old ones can say it.

@@ -10,10 +10,9 @@ mod parse;
 mod render;
 mod value;
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-
-use bytes::Bytes;
 
 use crate::mesos;
 use crate::mesos::resource::ReservationInfo;
@@ -50,19 +49,19 @@ pub enum ResourceError {
     Json(String),
 }
 
-/// Everything of a resource but its amount: what decides whether two may be merged.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-struct Key {
-    name: Arc<str>,
-    /// The message without amount, in its canonical form, encoded.
-    identity: Bytes,
+/// Everything of a resource but its amount.
+#[derive(Clone, Debug)]
+struct Template {
+    /// The message without amount, reservations as a stack.
+    message: mesos::Resource,
+    /// What decides whether two may be merged, besides the name: the message, encoded.
+    identity: Box<[u8]>,
 }
 
 #[derive(Clone, PartialEq, Debug)]
 struct Entry {
-    /// The message without amount, reservations as a stack; shared, as most operations change
-    /// nothing but amounts.
-    template: Arc<mesos::Resource>,
+    /// Shared, as most operations change nothing but amounts.
+    template: Arc<Template>,
     amount: Amount,
     /// How many times it is here: more than once only for shared volumes that several hold.
     count: u32,
@@ -71,7 +70,8 @@ struct Entry {
 /// A sum of resources.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Resources {
-    entries: BTreeMap<Key, Entry>,
+    /// Sorted by template; no two are the same.
+    entries: Vec<Entry>,
 }
 
 impl Resources {
@@ -111,7 +111,7 @@ impl Resources {
 
     fn each(&self, form: fn(&Entry) -> mesos::Resource) -> Vec<mesos::Resource> {
         let mut wire = Vec::with_capacity(self.entries.len());
-        for entry in self.entries.values() {
+        for entry in &self.entries {
             wire.extend((0..entry.count).map(|_| form(entry)));
         }
         wire
@@ -121,16 +121,18 @@ impl Resources {
         if entry.amount.is_empty() {
             return;
         }
-        self.add_keyed(entry.key(), entry);
+        match self.place(&entry.template) {
+            Ok(at) => self.entries[at].add(&entry),
+            Err(at) => self.entries.insert(at, entry),
+        }
     }
 
-    fn add_keyed(&mut self, key: Key, entry: Entry) {
-        match self.entries.get_mut(&key) {
-            Some(present) => present.add(&entry),
-            None => {
-                self.entries.insert(key, entry);
-            }
-        }
+    /// Where the entry of that template is, or belongs.
+    fn place(&self, template: &Arc<Template>) -> Result<usize, usize> {
+        self.entries.binary_search_by(|entry| match Arc::ptr_eq(&entry.template, template) {
+            true => Ordering::Equal,
+            false => entry.template.cmp(template),
+        })
     }
 
     /// True when there is nothing of anything.
@@ -140,8 +142,8 @@ impl Resources {
 
     /// True when all of `other` is in here.
     pub fn contains(&self, other: &Resources) -> bool {
-        other.entries.iter().all(|(key, entry)| {
-            self.entries.get(key).is_some_and(|present| present.contains(entry))
+        other.entries.iter().all(|entry| {
+            self.place(&entry.template).is_ok_and(|at| self.entries[at].contains(entry))
         })
     }
 
@@ -153,11 +155,7 @@ impl Resources {
     /// The rest after taking away what of `other` is here.
     pub fn minus(&self, other: &Resources) -> Resources {
         let mut rest = self.clone();
-        for (key, entry) in &other.entries {
-            if rest.entries.get_mut(key).is_some_and(|present| present.subtract(entry)) {
-                rest.entries.remove(key);
-            }
-        }
+        rest -= other;
         rest
     }
 
@@ -170,7 +168,7 @@ impl Resources {
 
     /// The total of a scalar over all roles and kinds; 0 when there is none.
     pub fn scalar(&self, name: &str) -> f64 {
-        let total = self.entries.values().filter(|e| e.template.name == name).map(Entry::fixed);
+        let total = self.entries.iter().filter(|e| e.template.name == name).map(Entry::fixed);
         from_fixed(total.sum())
     }
 
@@ -197,7 +195,7 @@ impl Resources {
     /// Ports as sorted, disjoint ranges with both ends.
     pub fn ports(&self) -> Vec<(u64, u64)> {
         let mut all = Vec::new();
-        for entry in self.entries.values().filter(|entry| entry.template.name == "ports") {
+        for entry in self.entries.iter().filter(|entry| entry.template.name == "ports") {
             if let Amount::Ranges(ranges) = &entry.amount {
                 all.extend(ranges);
             }
@@ -208,7 +206,7 @@ impl Resources {
     /// Scalars by name, in thousandths: what fair shares are computed from.
     pub fn quantities(&self) -> BTreeMap<String, i64> {
         let mut quantities = BTreeMap::new();
-        for entry in self.entries.values() {
+        for entry in &self.entries {
             if let Amount::Scalar(_) = entry.amount {
                 *quantities.entry(entry.template.name.clone()).or_insert(0) += entry.fixed();
             }
@@ -218,14 +216,14 @@ impl Resources {
 
     /// Each scalar's message (without amount) and amount in thousandths; a shared volume once.
     pub fn scalars(&self) -> impl Iterator<Item = (&mesos::Resource, i64)> {
-        let scalars = self.entries.values().filter(|e| matches!(e.amount, Amount::Scalar(_)));
-        scalars.map(|entry| (&*entry.template, entry.fixed()))
+        let scalars = self.entries.iter().filter(|e| matches!(e.amount, Amount::Scalar(_)));
+        scalars.map(|entry| (&entry.template.message, entry.fixed()))
     }
 
     /// Those whose message (without amount) satisfies `keep`.
     pub fn filter(&self, mut keep: impl FnMut(&mesos::Resource) -> bool) -> Resources {
-        let entries = self.entries.iter().filter(|(_, entry)| keep(&entry.template));
-        Resources { entries: entries.map(|(key, entry)| (key.clone(), entry.clone())).collect() }
+        let entries = self.entries.iter().filter(|entry| keep(&entry.template));
+        Resources { entries: entries.cloned().collect() }
     }
 
     /// Those that no role reserves.
@@ -241,7 +239,7 @@ impl Resources {
     /// Reserved ones by role.
     pub fn reservations(&self) -> BTreeMap<String, Resources> {
         let mut by_role: BTreeMap<String, Resources> = BTreeMap::new();
-        for entry in self.entries.values() {
+        for entry in &self.entries {
             if let Some(role) = reservation_role(&entry.template) {
                 by_role.entry(role.to_owned()).or_default().add_entry(entry.clone());
             }
@@ -279,7 +277,7 @@ impl Resources {
     /// The same, allocated to nobody.
     #[must_use]
     pub fn unallocated(&self) -> Resources {
-        if self.entries.values().all(|entry| entry.template.allocation_info.is_none()) {
+        if self.entries.iter().all(|entry| entry.template.allocation_info.is_none()) {
             return self.clone();
         }
         self.map(|resource| resource.allocation_info = None)
@@ -294,7 +292,7 @@ impl Resources {
     /// Parts by the role they are allocated to; unallocated ones under the empty role.
     pub fn allocations(&self) -> BTreeMap<String, Resources> {
         let mut by_role: BTreeMap<String, Resources> = BTreeMap::new();
-        for entry in self.entries.values() {
+        for entry in &self.entries {
             let info = entry.template.allocation_info.as_ref();
             let role = info.and_then(|info| info.role.clone()).unwrap_or_default();
             by_role.entry(role).or_default().add_entry(entry.clone());
@@ -304,9 +302,10 @@ impl Resources {
 
     fn map(&self, mut change: impl FnMut(&mut mesos::Resource)) -> Resources {
         let mut changed = Resources::new();
-        for entry in self.entries.values() {
-            let mut entry = entry.clone();
-            change(Arc::make_mut(&mut entry.template));
+        for entry in &self.entries {
+            let mut message = entry.template.message.clone();
+            change(&mut message);
+            let entry = Entry::new(message, entry.amount.clone(), entry.count);
             if !entry.is_whole() && entry.count > 1 {
                 // What was a volume is a plain amount now.
                 let one = Entry { count: 1, ..entry };
@@ -322,7 +321,7 @@ impl Resources {
     /// unreserved. None when there is not enough.
     pub fn find(&self, wanted: &Resources) -> Option<Resources> {
         let mut found = Resources::new();
-        for want in wanted.entries.values() {
+        for want in &wanted.entries {
             let mut missing = want.amount.clone();
             let same_name = |entry: &&Entry| {
                 entry.template.name == want.template.name
@@ -330,7 +329,7 @@ impl Resources {
                     && entry.template.revocable == want.template.revocable
                     && entry.template.disk == want.template.disk
             };
-            let mut candidates: Vec<&Entry> = self.entries.values().filter(same_name).collect();
+            let mut candidates: Vec<&Entry> = self.entries.iter().filter(same_name).collect();
             candidates.sort_by_key(|entry| entry.template.reservations.is_empty());
             for candidate in candidates {
                 if candidate.is_whole() && candidate.amount != want.amount {
@@ -356,8 +355,21 @@ pub fn reservation_role(resource: &mesos::Resource) -> Option<&str> {
 
 impl std::ops::AddAssign<&Resources> for Resources {
     fn add_assign(&mut self, other: &Resources) {
-        for (key, entry) in &other.entries {
-            self.add_keyed(key.clone(), entry.clone());
+        for entry in &other.entries {
+            self.add_entry(entry.clone());
+        }
+    }
+}
+
+impl std::ops::SubAssign<&Resources> for Resources {
+    /// Takes away what of `other` is here.
+    fn sub_assign(&mut self, other: &Resources) {
+        for entry in &other.entries {
+            if let Ok(at) = self.place(&entry.template)
+                && self.entries[at].subtract(entry)
+            {
+                self.entries.remove(at);
+            }
         }
     }
 }

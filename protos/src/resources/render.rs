@@ -1,5 +1,6 @@
 //! Texts and JSON objects of resources.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde_json::{Map, Value};
@@ -7,19 +8,16 @@ use serde_json::{Map, Value};
 use super::value::{Amount, from_fixed};
 use super::{Entry, Resources, reservation_role};
 
-impl Entry {
-    fn text(&self, separator: &str) -> String {
-        match &self.amount {
-            Amount::Scalar(_) => from_fixed(self.fixed()).to_string(),
-            Amount::Ranges(ranges) => {
-                let items: Vec<_> =
-                    ranges.iter().map(|(from, to)| format!("{from}-{to}")).collect();
-                format!("[{}]", items.join(separator))
-            }
-            Amount::Set(items) => {
-                let items: Vec<_> = items.iter().map(String::as_str).collect();
-                format!("{{{}}}", items.join(separator))
-            }
+fn text(amount: &Amount, separator: &str) -> String {
+    match amount {
+        Amount::Scalar(fixed) => from_fixed(*fixed).to_string(),
+        Amount::Ranges(ranges) => {
+            let items: Vec<_> = ranges.iter().map(|(from, to)| format!("{from}-{to}")).collect();
+            format!("[{}]", items.join(separator))
+        }
+        Amount::Set(items) => {
+            let items: Vec<_> = items.iter().map(String::as_str).collect();
+            format!("{{{}}}", items.join(separator))
         }
     }
 }
@@ -29,14 +27,18 @@ impl fmt::Display for Resources {
         let mut separator = "";
         let known = ["cpus", "gpus", "mem", "disk", "ports"];
         let rank = |name: &str| known.iter().position(|k| *k == name).unwrap_or(known.len());
-        let mut entries: Vec<&Entry> = self.entries.values().collect();
+        let mut entries: Vec<&Entry> = self.entries.iter().collect();
         entries.sort_by_key(|entry| rank(&entry.template.name));
         for entry in entries {
             write!(f, "{separator}{}", entry.template.name)?;
             if let Some(role) = reservation_role(&entry.template) {
                 write!(f, "({role})")?;
             }
-            write!(f, ":{}", entry.text(","))?;
+            let amount = match &entry.amount {
+                Amount::Scalar(_) => text(&Amount::Scalar(entry.fixed()), ","),
+                other => text(other, ","),
+            };
+            write!(f, ":{amount}")?;
             separator = ";";
         }
         Ok(())
@@ -47,19 +49,28 @@ impl Resources {
     /// The JSON object of `/state`: all roles summed; `cpus`, `gpus`, `mem` and `disk` are always
     /// there, ranges and sets are texts, revocable ones stand under `<name>_revocable`.
     pub fn to_object(&self) -> Map<String, Value> {
+        let mut sums: BTreeMap<(&str, bool), Amount> = BTreeMap::new();
+        for entry in &self.entries {
+            let amount = match &entry.amount {
+                // Of what is shared there is one, however many hold it.
+                Amount::Scalar(_) => Amount::Scalar(entry.fixed()),
+                other => other.clone(),
+            };
+            let key = (entry.template.name.as_str(), entry.template.revocable.is_some());
+            match sums.get_mut(&key) {
+                Some(sum) => sum.add(&amount),
+                None => drop(sums.insert(key, amount)),
+            }
+        }
         let mut object = Map::new();
         for name in ["cpus", "gpus", "mem", "disk"] {
-            object.insert(name.to_owned(), Value::from(self.non_revocable().scalar(name)));
+            object.insert(name.to_owned(), Value::from(0.0));
         }
-        let summed = self.once_each().to_unreserved().map(|resource| {
-            (resource.disk, resource.provider_id, resource.shared) = (None, None, None);
-        });
-        for entry in summed.entries.values() {
-            let suffix = if entry.template.revocable.is_some() { "_revocable" } else { "" };
-            let name = format!("{}{suffix}", entry.template.name);
-            let value = match &entry.amount {
-                Amount::Scalar(_) => Value::from(from_fixed(entry.fixed())),
-                _ => Value::from(entry.text(", ")),
+        for ((name, is_revocable), amount) in sums {
+            let name = if is_revocable { format!("{name}_revocable") } else { name.to_owned() };
+            let value = match &amount {
+                Amount::Scalar(fixed) => Value::from(from_fixed(*fixed)),
+                other => Value::from(text(other, ", ")),
             };
             object.insert(name, value);
         }

@@ -69,13 +69,13 @@ fn resources_of_different_roles_stay_apart() {
 #[test]
 fn resources_plain_disk_is_not_found_in_a_volume() {
     let mut wire = r("disk:100").to_wire();
-    wire[0].disk = Some(mesos::resource::DiskInfo {
+    wire[0].disk = Some(Box::new(mesos::resource::DiskInfo {
         persistence: Some(mesos::resource::disk_info::Persistence {
             id: "volume".into(),
             principal: None,
         }),
         ..Default::default()
-    });
+    }));
     let volume = Resources::from_wire(&wire).unwrap();
     assert_eq!(volume.find(&r("disk:50")), None);
     assert_eq!(volume.plus(&r("disk:60")).find(&r("disk:50")), Some(r("disk:50")));
@@ -149,13 +149,13 @@ proptest! {
 fn volume(id: &str, mb: f64, shared: bool) -> mesos::Resource {
     let mut disk = r("disk(web):1").to_wire().remove(0);
     disk.scalar = Some(mesos::value::Scalar { value: mb });
-    disk.disk = Some(mesos::resource::DiskInfo {
+    disk.disk = Some(Box::new(mesos::resource::DiskInfo {
         persistence: Some(mesos::resource::disk_info::Persistence {
             id: id.into(),
             ..Default::default()
         }),
         ..Default::default()
-    });
+    }));
     disk.shared = shared.then(mesos::resource::SharedInfo::default);
     disk
 }

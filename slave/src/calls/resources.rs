@@ -121,7 +121,7 @@ mod tests {
                 r#type: Some(mesos::resource::reservation_info::Type::Dynamic as i32),
                 ..ReservationInfo::default()
             }],
-            disk: volume.map(persistence),
+            disk: volume.map(persistence).map(Box::new),
             ..mesos::Resource::default()
         }
     }

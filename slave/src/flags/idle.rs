@@ -205,9 +205,6 @@ pub struct IdleFlags {
     /// Disk beyond the quota before a container ends
     #[arg(long)]
     pub xfs_quota_headroom: Option<String>,
-    /// Time after which a silent ZooKeeper is given up
-    #[arg(long)]
-    pub zk_session_timeout: Option<String>,
 }
 
 /// One line for each flag that was given and has no effect; `effective` are the flags in force.

@@ -31,9 +31,13 @@ use crate::modules::Modules;
 )]
 #[group(id = "slave")]
 pub struct Flags {
-    /// The master: host:port or master@host:port
+    /// The master: host:port, master@host:port, zk://[user:password@]host:port,.../path where masters
+    /// elect their leader, or file:///path of a file with one of these
     #[arg(long, help_heading = "Master")]
     pub master: Option<String>,
+    /// Time after which a silent ZooKeeper is given up, and a session with another server begun
+    #[arg(long, help_heading = "Master", default_value = "10secs", value_parser = duration::parse)]
+    pub zk_session_timeout: Duration,
     /// Longest wait before the first registration; doubles with each attempt
     #[arg(long, help_heading = "Master", default_value = "1secs", value_parser = duration::parse)]
     pub registration_backoff_factor: Duration,

@@ -7,7 +7,9 @@ use std::time::Duration;
 use drivers::scheduler::{Scheduler, SchedulerDriver};
 use libprocess::Time;
 use protos::ids::{FrameworkId, OfferId, SlaveId, TaskId};
-use protos::mesos::task_status::Source;
+use protos::mesos::offer::{Operation, operation};
+use protos::mesos::resource::{ReservationInfo, reservation_info};
+use protos::mesos::task_status::{Reason, Source};
 use protos::mesos::{CommandInfo, Filters, MasterInfo, Offer, TaskInfo, TaskState, TaskStatus};
 use protos::resources::Resources;
 
@@ -16,6 +18,15 @@ const TASKS_FOR_EACH_OFFER: usize = 2;
 
 /// What one task needs.
 const TASK_RESOURCES: &str = "cpus:0.5;mem:64";
+
+/// What is reserved at a time.
+const RESERVED: &str = "cpus:0.1;mem:16";
+
+/// Offers of which one is used to reserve something.
+const RESERVE_EACH: usize = 5;
+
+/// Reservations made at most.
+const MAX_RESERVATIONS: usize = 6;
 
 /// What the framework knows of one task.
 #[derive(Debug, Clone)]
@@ -26,6 +37,10 @@ pub struct Job {
     pub launched: Time,
     /// The states told, in order; repeated ones left out.
     pub states: Vec<TaskState>,
+    /// The framework asked for its end.
+    pub killed: bool,
+    /// It was told lost because its slave was removed.
+    pub removed: bool,
 }
 
 impl Job {
@@ -55,7 +70,15 @@ pub struct Ledger {
     pub id: Option<FrameworkId>,
     /// What must never be told but was.
     pub problems: Vec<String>,
+    /// The role that resources are reserved for now and then.
+    pub reserves: Option<String>,
+    /// A master that saw the connection break told the framework to end: somebody must start it anew.
+    pub ousted: bool,
+    /// The master keeps the promise that no slave returns that was removed.
+    pub strict: bool,
     last: usize,
+    offers: usize,
+    reservations: usize,
 }
 
 impl Ledger {
@@ -64,9 +87,12 @@ impl Ledger {
         self.jobs.values().filter(|job| job.state() == Some(state)).count()
     }
 
-    /// Tasks that are neither finished nor on their way.
+    /// Tasks that are neither finished nor on their way. One that cannot be reached may never be.
     fn missing(&self) -> usize {
-        let good = |job: &&Job| !job.is_over() || job.state() == Some(TaskState::TaskFinished);
+        let good = |job: &&Job| match job.state() {
+            Some(TaskState::TaskUnreachable | TaskState::TaskUnknown) => false,
+            state => !job.is_over() || state == Some(TaskState::TaskFinished),
+        };
         self.wanted.saturating_sub(self.jobs.values().filter(good).count())
     }
 
@@ -91,9 +117,10 @@ impl Ledger {
         format!("wanted {}, told {states:?}, open {open:?}", self.wanted)
     }
 
-    fn launch(&mut self, offer: &Offer, now: Time) -> Vec<TaskInfo> {
+    fn launch(&mut self, offer: &Offer, taken: &Resources, now: Time) -> Vec<TaskInfo> {
         let slave = SlaveId::from(&offer.slave_id);
-        let mut left = Resources::from_wire(&offer.resources).unwrap_or_default();
+        let offered = Resources::from_wire(&offer.resources).unwrap_or_default();
+        let mut left = offered.unallocated().minus(taken);
         let one: Resources = TASK_RESOURCES.parse().unwrap_or_default();
         let mut tasks = Vec::new();
         while tasks.len() < TASKS_FOR_EACH_OFFER && self.missing() > 0 {
@@ -103,7 +130,8 @@ impl Ledger {
             left = left.minus(&resources);
             self.last += 1;
             let id = TaskId::new(format!("task-{:04}", self.last));
-            let job = Job { slave: slave.clone(), launched: now, states: Vec::new() };
+            let (states, killed, removed) = (Vec::new(), false, false);
+            let job = Job { slave: slave.clone(), launched: now, states, killed, removed };
             self.jobs.insert(id.clone(), job);
             let seconds = 1 + self.last % 7;
             let command =
@@ -120,6 +148,38 @@ impl Ledger {
         tasks
     }
 
+    /// Now and then some of an offer is to be reserved: what, not reserved yet, and the operation.
+    fn reserve(&mut self, offer: &Offer) -> Option<(Resources, Operation)> {
+        let role = self.reserves.clone()?;
+        self.offers += 1;
+        if !self.offers.is_multiple_of(RESERVE_EACH) || self.reservations == MAX_RESERVATIONS {
+            return None;
+        }
+        let offered = Resources::from_wire(&offer.resources).unwrap_or_default();
+        let part = RESERVED.parse::<Resources>().unwrap_or_default();
+        let part = offered.unallocated().unreserved().find(&part)?;
+        self.reservations += 1;
+        let kind = reservation_info::Type::Dynamic.into();
+        let info =
+            ReservationInfo { r#type: Some(kind), role: Some(role), ..ReservationInfo::default() };
+        let resources = part.push_reservation(&info).to_wire();
+        let operation = Operation {
+            r#type: Some(operation::Type::Reserve.into()),
+            reserve: Some(operation::Reserve { resources, source: Vec::new() }),
+            ..Operation::default()
+        };
+        Some((part, operation))
+    }
+
+    /// A task to kill, if any is on its way; which is drawn by the caller.
+    pub fn pick(&mut self, draw: usize) -> Option<TaskId> {
+        let open: Vec<&TaskId> =
+            self.jobs.iter().filter(|(_, job)| !job.is_over()).map(|(id, _)| id).collect();
+        let id = (*open.get(draw % open.len().max(1))?).clone();
+        self.jobs.get_mut(&id)?.killed = true;
+        Some(id)
+    }
+
     fn told(&mut self, status: &TaskStatus) {
         let (id, state) = (TaskId::from(&status.task_id), status.state());
         let Some(job) = self.jobs.get_mut(&id) else {
@@ -127,14 +187,25 @@ impl Ledger {
             return;
         };
         let before = job.state();
+        let (strict, source) = (self.strict, status.source());
+        if strict && job.removed && state != TaskState::TaskLost {
+            let text = format!("{id} was lost with its slave and is {state:?} by {source:?}");
+            self.problems.push(text);
+            return;
+        }
+        job.removed |= state == TaskState::TaskLost
+            && source == Source::Master
+            && status.reason() == Reason::SlaveRemoved;
         if before == Some(state) {
             return;
         }
+        // A slave that is asked to kill what has ended, and is forgotten, calls it lost.
+        let late_kill = job.killed && state == TaskState::TaskLost;
         // What the master says of a slave it does not hear is taken back when the slave returns.
         let is_final = before.is_some_and(|before| {
             protos::task_state::is_terminal(before) && before != TaskState::TaskLost
         });
-        if is_final && status.source() != Source::Master {
+        if is_final && source != Source::Master && !late_kill {
             self.problems.push(format!("{id} went from {before:?} to {state:?}"));
         } else if !is_final {
             job.states.push(state);
@@ -164,6 +235,9 @@ impl SharedLedger {
         let overdue =
             self.open().overdue(Time::from_nanos(now.as_nanos().saturating_sub(patience)));
         for (task, _) in &overdue {
+            if let Some(job) = self.open().jobs.get_mut(task) {
+                job.killed = true;
+            }
             driver.kill_task(task.clone(), None);
         }
         if !overdue.is_empty() {
@@ -203,14 +277,22 @@ impl Scheduler for Jobs {
         for offer in offers {
             let mut ledger = self.ledger.open();
             let id = OfferId::from(&offer.id);
-            let tasks = ledger.launch(&offer, now);
+            let reserved = if ledger.hoard { None } else { ledger.reserve(&offer) };
+            let (taken, reserve) = reserved.unzip();
+            let tasks = ledger.launch(&offer, &taken.unwrap_or_default(), now);
             if tasks.is_empty() && ledger.hoard {
                 ledger.held.insert(id, offer);
-            } else if tasks.is_empty() {
+            } else if tasks.is_empty() && reserve.is_none() {
                 driver.decline_offer(id, None);
             } else {
                 let soon = Filters { refuse_seconds: Some(0.0) };
-                driver.launch_tasks(vec![id], tasks, Some(soon));
+                let launch = Operation {
+                    r#type: Some(operation::Type::Launch.into()),
+                    launch: Some(operation::Launch { task_infos: tasks }),
+                    ..Operation::default()
+                };
+                let operations = reserve.into_iter().chain([launch]).collect();
+                driver.accept_offers(vec![id], operations, Some(soon));
             }
         }
     }
@@ -224,6 +306,11 @@ impl Scheduler for Jobs {
     }
 
     fn error(&mut self, _: &SchedulerDriver, message: &str) {
-        self.ledger.open().problems.push(format!("the framework was refused: {message}"));
+        let mut ledger = self.ledger.open();
+        if message == "Framework disconnected" {
+            ledger.ousted = true;
+        } else {
+            ledger.problems.push(format!("the framework was refused: {message}"));
+        }
     }
 }

@@ -8,14 +8,14 @@ use libprocess::http::{Request, Response};
 use libprocess::{Ctx, Handle, Help, Node, Pid, Process, Routes, SpawnError, Timer};
 use protos::ids::{FrameworkId, SlaveId, TaskId};
 use protos::mesos::internal::{
-    KillTaskMessage, PingSlaveMessage, PongSlaveMessage, RegisterSlaveMessage,
-    ReregisterSlaveMessage, RunTaskMessage, ShutdownFrameworkMessage, SlaveRegisteredMessage,
-    SlaveReregisteredMessage, StatusUpdate, StatusUpdateAcknowledgementMessage,
-    StatusUpdateMessage,
+    CheckpointResourcesMessage, KillTaskMessage, PingSlaveMessage, PongSlaveMessage,
+    RegisterSlaveMessage, ReregisterSlaveMessage, RunTaskMessage, ShutdownFrameworkMessage,
+    ShutdownMessage, SlaveRegisteredMessage, SlaveReregisteredMessage, StatusUpdate,
+    StatusUpdateAcknowledgementMessage, StatusUpdateMessage,
 };
 use protos::mesos::slave_info::{Capability, capability};
 use protos::mesos::task_status::{Reason, Source};
-use protos::mesos::{FrameworkInfo, SlaveInfo, Task, TaskState};
+use protos::mesos::{FrameworkInfo, Resource, SlaveInfo, Task, TaskState};
 use protos::resources::Resources;
 
 /// Version that the model tells.
@@ -51,6 +51,8 @@ pub struct ModelSlave {
     watch: Option<Timer>,
     frameworks: BTreeMap<FrameworkId, FrameworkInfo>,
     runs: BTreeMap<Key, Run>,
+    /// Reserved resources and volumes, as the master told.
+    checkpointed: Vec<Resource>,
 }
 
 impl ModelSlave {
@@ -78,6 +80,7 @@ impl ModelSlave {
             watch: None,
             frameworks: BTreeMap::new(),
             runs: BTreeMap::new(),
+            checkpointed: Vec::new(),
         };
         node.spawn("slave(1)", slave)
     }
@@ -102,6 +105,8 @@ impl Process for ModelSlave {
             .on(Self::kill_task)
             .on(Self::acknowledged)
             .on(Self::shutdown_framework)
+            .on(Self::checkpoint)
+            .on(Self::shutdown)
             .get(
                 "/unfinished",
                 Help::new("Number of tasks that run or whose end is not acknowledged", ""),
@@ -120,7 +125,8 @@ impl Process for ModelSlave {
 }
 
 fn capabilities() -> Vec<Capability> {
-    let known = [capability::Type::MultiRole, capability::Type::ReservationRefinement];
+    use capability::Type::{HierarchicalRole, MultiRole, ReservationRefinement};
+    let known = [MultiRole, HierarchicalRole, ReservationRefinement];
     known.into_iter().map(|kind| Capability { r#type: Some(kind.into()) }).collect()
 }
 
@@ -153,6 +159,7 @@ impl ModelSlave {
                 agent_capabilities: capabilities(),
                 tasks: self.runs.values().map(|run| run.task.clone()).collect(),
                 frameworks: self.frameworks.values().cloned().collect(),
+                checkpointed_resources: self.checkpointed.clone(),
                 ..Default::default()
             };
             cx.send(&self.master, &message);
@@ -170,6 +177,22 @@ impl ModelSlave {
         for key in keys {
             self.send_first(&key, cx);
         }
+    }
+
+    fn checkpoint(&mut self, m: CheckpointResourcesMessage, _: &mut Ctx<Self>) {
+        self.checkpointed = m.resources;
+    }
+
+    /// Not wanted under its id any more: everything ends, and it comes back as a new slave.
+    fn shutdown(&mut self, _: ShutdownMessage, cx: &mut Ctx<Self>) {
+        for timer in self.runs.values_mut().filter_map(|run| run.retry.take()) {
+            cx.cancel(&timer);
+        }
+        self.runs.clear();
+        self.frameworks.clear();
+        self.checkpointed.clear();
+        (self.info.id, self.connected) = (None, false);
+        self.register_soon(BACKOFF, cx);
     }
 
     fn watch_pings(&mut self, cx: &mut Ctx<Self>) {

@@ -103,13 +103,13 @@ fn quota_after_failover_nothing_is_offered_until_enough_slaves_are_back() {
 fn quota_volumes_are_given_whole_or_not_at_all() {
     let mut wire = r("cpus:2;mem:64").to_wire();
     wire.push(protos::mesos::Resource {
-        disk: Some(protos::mesos::resource::DiskInfo {
+        disk: Some(Box::new(protos::mesos::resource::DiskInfo {
             source: Some(protos::mesos::resource::disk_info::Source {
                 r#type: protos::mesos::resource::disk_info::source::Type::Mount.into(),
                 ..Default::default()
             }),
             ..Default::default()
-        }),
+        })),
         ..r("disk:100").to_wire().remove(0)
     });
     let total = Resources::from_wire(&wire).unwrap();

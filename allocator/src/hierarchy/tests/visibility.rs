@@ -122,13 +122,13 @@ fn visibility_reservations_are_inherited_and_refined_ones_need_a_capability() {
 fn visibility_shared_volume_goes_to_one_framework_in_a_cycle_and_to_others_later() {
     let volume = protos::mesos::Resource {
         shared: Some(SharedInfo {}),
-        disk: Some(protos::mesos::resource::DiskInfo {
+        disk: Some(Box::new(protos::mesos::resource::DiskInfo {
             persistence: Some(protos::mesos::resource::disk_info::Persistence {
                 id: "v".to_owned(),
                 principal: None,
             }),
             ..Default::default()
-        }),
+        })),
         ..r("disk(a):10").to_wire().remove(0)
     };
     let volume = Resources::from_wire(&[volume]).unwrap();

@@ -10,7 +10,7 @@ use protos::mesos::{TaskInfo, TaskState};
 use super::{Consumed, refuse_task};
 use crate::effects::Effects;
 use crate::security::{Action, user_of};
-use crate::state::{State, TaskEntry};
+use crate::state::State;
 use crate::validation::task::{Placement, validate};
 
 pub(super) fn launch_task(
@@ -78,7 +78,7 @@ pub(super) fn book(state: &mut State, framework_id: &FrameworkId, slave: &SlaveI
         executors.entry(ExecutorId::from(&executor.executor_id)).or_insert(executor);
     }
     let id = TaskId::from(&task.task_id);
-    let entry = TaskEntry::new(mesos::Task {
+    let entry = mesos::Task {
         name: task.name,
         task_id: task.task_id,
         framework_id: framework_id.wire(),
@@ -94,6 +94,6 @@ pub(super) fn book(state: &mut State, framework_id: &FrameworkId, slave: &SlaveI
         kill_policy: task.kill_policy,
         limits: task.limits,
         ..Default::default()
-    });
+    };
     framework.tasks.add(id, entry);
 }

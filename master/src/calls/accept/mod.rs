@@ -185,7 +185,8 @@ fn refuse_task(
     tell(framework, answer, fx);
 }
 
-/// Tasks of an ACCEPT whose offers are not valid, or whose slave is gone.
+/// Tasks of an ACCEPT whose offers are not valid, or whose slave is gone. One that is in the books
+/// already was launched by the same ACCEPT, which came twice: it goes on.
 fn drop_tasks(
     state: &State,
     call: &Accept,
@@ -199,7 +200,8 @@ fn drop_tasks(
         let single = operation.launch.iter().flat_map(|launch| &launch.task_infos);
         single.chain(operation.launch_group.iter().flat_map(|group| &group.task_group.tasks))
     });
-    for task in launches {
+    let fresh = |task: &&TaskInfo| framework.tasks.get(&TaskId::from(&task.task_id)).is_none();
+    for task in launches.filter(fresh) {
         let state = aware(framework, TaskState::TaskDropped);
         let answer = status::of(&TaskId::from(&task.task_id), state, now.as_secs_f64())
             .source(Source::Master)

@@ -56,6 +56,16 @@ fn accept_invalid_task_is_an_error_and_the_others_run() {
 }
 
 #[test]
+fn accept_that_comes_twice_leaves_its_task_alone() {
+    let mut state = cluster();
+    let offer = offered(&mut state, "cpus:2;mem:128");
+    run(&mut state, vec![offer.clone()], vec![task_info("t")]);
+    let fx = run(&mut state, vec![offer], vec![task_info("t"), task_info("other")]);
+    let lost = ("other".to_owned(), TaskState::TaskLost, Reason::InvalidOffers.into());
+    assert_eq!(updates(&fx), [lost]);
+}
+
+#[test]
 fn accept_without_tasks_is_a_decline() {
     let mut state = cluster();
     let offer = offered(&mut state, "cpus:1");

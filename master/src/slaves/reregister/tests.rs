@@ -36,9 +36,8 @@ fn task_that_had_ended_is_told_again_and_never_lost() {
     let mut state = cluster();
     running(&mut state, "ended");
     let framework = state.frameworks.get_mut(&f()).unwrap();
-    let entry = framework.tasks.get_mut(&"ended".into()).unwrap();
     let finished = status::of(&"ended".into(), TaskState::TaskFinished, 1.0).build();
-    entry.update(&finished, None, TaskState::TaskFinished);
+    framework.tasks.update(&"ended".into(), &finished, None, TaskState::TaskFinished);
     let fx = run(&mut state, message(vec![]));
     let (_, greeting) = fx.sent::<SlaveReregisteredMessage>().remove(0);
     assert!(greeting.reconciliations.is_empty());
