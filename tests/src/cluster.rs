@@ -197,7 +197,10 @@ impl Cluster {
     /// Waits until the master counts so many active slaves.
     pub fn wait_for_slaves(&self, count: usize) {
         wait_for(&format!("{count} active slaves"), || {
-            let state = self.master.json("/state");
+            let answer = self.master.get("/state");
+            // A master that has just been elected reads its registry first.
+            let ready = answer.status == 200;
+            let state: Value = serde_json::from_str(&answer.body).ok().filter(|_| ready)?;
             (state["activated_slaves"].as_u64() == Some(count as u64)).then_some(())
         });
     }
