@@ -10,6 +10,8 @@
 //! # Map
 //! - `runtime/`: the claims of the actor runtime, which needs nothing else of the project
 //! - `benches/allocator_cycle.rs`: the allocator on thousands of slaves; peer: bare look-ups
+//! - `benches/log_append.rs`, `benches/log_catch_up.rs`: the replicated log; peers: bare files
+//! - `benches/registrar.rs`: a large registry on it; peer: bare encoding
 //! - `benches/task_rate.rs`: short tasks on a whole cluster; peer: bare child processes
 //! - `benches/task_flow.rs`, `task_flow_sockets.rs`: what a task costs the master
 //! - `benches/slave_registration.rs`, `master_failover.rs`, `master_comeback.rs`: slaves come, and

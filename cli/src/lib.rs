@@ -1,8 +1,8 @@
-//! The command-line tools: `mesos-execute`, `mesos-local` and `mesos-resolve`.
+//! The command-line tools: `mesos-execute`, `mesos-local`, `mesos-log` and `mesos-resolve`.
 //!
 //! # Purpose
-//! One command that runs a task, one that runs a cluster in a single OS process, one that tells who
-//! the master is. The binaries are thin; what they decide is here and is tested here.
+//! One command that runs a task, one that runs a cluster in a single OS process, one that looks after
+//! replicated logs, one that tells who the master is. The binaries are thin; what they decide is here and is tested here.
 //!
 //! # Non-goals
 //! Masters and slaves have binaries of their own in their crates.
@@ -10,6 +10,8 @@
 //! # Map
 //! - [`execute`]: the flags, the job they describe, its progress, its output
 //! - [`local`]: a master and slaves in one OS process
+//! - [`log`]: replicas of a replicated log
+//! - [`node`]: the node that a tool runs on
 //! - [`resolve`]: the address of a master
 //!
 //! # Example
@@ -26,6 +28,8 @@
 
 pub mod execute;
 pub mod local;
+pub mod log;
+pub mod node;
 pub mod resolve;
 
 use std::ffi::OsString;

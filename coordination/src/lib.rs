@@ -89,21 +89,14 @@ pub trait Detector: Send + Sync {
 
 /// The detector for a master's name on a command line. In a ZooKeeper ensemble it keeps a session
 /// of `timeout` (10 s by default) on the node.
-///
-/// # Errors
-/// When the name is of an ensemble and malformed.
-pub fn detector(
-    node: &Node,
-    master: &url::MasterUrl,
-    timeout: Duration,
-) -> Result<Arc<dyn Detector>, url::UrlError> {
-    Ok(match master {
+pub fn detector(node: &Node, master: &url::MasterUrl, timeout: Duration) -> Arc<dyn Detector> {
+    match master {
         url::MasterUrl::Standalone(pid) => {
             Arc::new(StandaloneDetector::new(Some(Leader::of(pid.clone()))))
         }
-        url::MasterUrl::ZooKeeper(text) => {
-            let group = group::SessionGroup::zookeeper(node, text.parse()?, timeout);
+        url::MasterUrl::ZooKeeper(url) => {
+            let group = group::SessionGroup::zookeeper(node, url.clone(), timeout);
             Arc::new(election::GroupDetector::start(node, Arc::new(group)))
         }
-    })
+    }
 }

@@ -12,14 +12,16 @@ pub enum MasterUrl {
     /// One master, without election.
     Standalone(Pid),
     /// A ZooKeeper ensemble and the group's path in it.
-    ZooKeeper(String),
+    ZooKeeper(ZkUrl),
 }
 
 /// A text names no master.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum UrlError {
     /// Nothing of the known forms.
-    #[error("'{0}' names no master: expected host:port, master@host:port or zk://hosts/path")]
+    #[error(
+        "'{0}' names no master: expected host:port, master@host:port or zk://host:port,.../path"
+    )]
     Form(String),
     /// The host cannot be found.
     #[error("cannot find an IPv4 address for master '{0}'")]
@@ -34,13 +36,8 @@ impl FromStr for MasterUrl {
 
     fn from_str(text: &str) -> Result<Self, UrlError> {
         let text = text.trim();
-        if let Some(rest) = text.strip_prefix("zk://") {
-            return match rest.split_once('/') {
-                Some((hosts, path)) if !hosts.is_empty() && !path.is_empty() => {
-                    Ok(Self::ZooKeeper(text.to_owned()))
-                }
-                _ => Err(UrlError::Path(text.to_owned())),
-            };
+        if text.starts_with("zk://") {
+            return Ok(Self::ZooKeeper(text.parse()?));
         }
         let form = || UrlError::Form(text.to_owned());
         let address = text.strip_prefix("master@").unwrap_or(text);
@@ -172,7 +169,7 @@ mod tests {
         assert_eq!("127.0.0.1:5050".parse(), Ok(master.clone()));
         assert_eq!("master@127.0.0.1:5050".parse(), Ok(master));
         let zookeeper = "zk://a:1,b:2/mesos";
-        assert_eq!(zookeeper.parse(), Ok(MasterUrl::ZooKeeper(zookeeper.into())));
+        assert_eq!(zookeeper.parse(), Ok(MasterUrl::ZooKeeper(zookeeper.parse().unwrap())));
         for bad in
             ["", "host", ":5050", "1.2.3.4:", "1.2.3.4:99999", "http://x:1/", "zk://h", "zk://h/"]
         {

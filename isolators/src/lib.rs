@@ -16,6 +16,7 @@
 //! - [`cgroups`]: control groups, versions 1 and 2, and what isolates by them
 //! - [`filesystem`], [`volume`]: what files it sees; [`namespaces`], [`mod@linux`]: what else it sees
 //!   and may do; [`environment_secret`], [`secret`]: what it alone knows
+//! - [`images`]: where roots come from; [`docker`]: what images want
 //! - [`network`]: where it listens, and its own networks
 //! - [`preparer`]: hosts isolators that only decide at the start
 //! - [`tree`]: which processes belong to a container
@@ -85,10 +86,12 @@
 
 pub mod cgroups;
 pub mod disk_du;
+pub mod docker;
 pub mod environment_secret;
 pub mod filesystem;
 pub mod flags;
 pub mod front;
+pub mod images;
 pub mod launch;
 pub mod limitation;
 pub mod limits;

@@ -10,6 +10,7 @@ use libprocess::Node;
 use protos::mesos;
 
 use crate::Isolator;
+use crate::images::Provider;
 
 /// Starts an isolator of somebody else's on a node.
 pub type Factory = Arc<dyn Fn(&Node, &Options) -> Result<Arc<dyn Isolator>, String> + Send + Sync>;
@@ -34,6 +35,8 @@ pub struct Options {
     pub linux_launcher: bool,
     /// True when containers may come from images (flag `image_providers`).
     pub image_providers: bool,
+    /// Who provides them.
+    pub images: Provider,
     /// True when the slave is root.
     pub is_root: bool,
     /// Sandboxes and persistent volumes.
@@ -123,6 +126,7 @@ impl Default for Options {
             isolation: "posix/cpu,posix/mem".to_owned(),
             linux_launcher: false,
             image_providers: false,
+            images: Provider::default(),
             is_root: nix::unistd::geteuid().is_root(),
             work_dir: PathBuf::from("/var/lib/mesos"),
             runtime_dir: PathBuf::from("/var/run/mesos"),

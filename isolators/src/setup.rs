@@ -45,6 +45,10 @@ pub struct ContainerSetup {
     pub container_info: Option<mesos::ContainerInfo>,
     /// Its command, for the environment that it asks for.
     pub command: mesos::CommandInfo,
+    /// The command of the task, for command tasks.
+    pub task_command: Option<mesos::CommandInfo>,
+    /// How its image wants to be run, if it has one.
+    pub image: Option<protos::docker::spec::v1::image_manifest::Config>,
     /// True when it was made for a command task.
     pub is_command_task: bool,
     /// True for a session that joins a running container: most isolators leave it alone.

@@ -10,6 +10,7 @@ use crate::cgroups::{
     devices as cgroup_devices, mem::Mem, net_cls::NetCls, perf_event::PerfEvent,
 };
 use crate::disk_du::DiskDu;
+use crate::docker::runtime::DockerRuntime;
 use crate::environment_secret::EnvironmentSecret;
 use crate::filesystem::{linux::FilesystemLinux, posix::FilesystemPosix, shared::FilesystemShared};
 use crate::front::{self, IsolatorProcess};
@@ -161,7 +162,8 @@ impl Starter<'_> {
             IpcNamespace::NAME => self.prepared(IpcNamespace::new(options)),
             PidNamespace::NAME => self.prepared(PidNamespace::new(options)),
             HostPath::NAME => self.prepared(HostPath::new(options)),
-            ImageVolumes::NAME => self.prepared(ImageVolumes),
+            ImageVolumes::NAME => Ok(front::start(node, ImageVolumes::new(options))),
+            DockerRuntime::NAME => self.prepared(DockerRuntime),
             SecretVolumes::NAME => self.prepared(SecretVolumes::new(options).map_err(told)?),
             SandboxPath::NAME => {
                 let binds = names.contains(&FilesystemLinux::NAME);

@@ -29,8 +29,12 @@ pub struct Ctx<P: Process> {
     rng: Option<Box<ChaCha8Rng>>,
     log: OnceCell<Box<slog::Logger>>,
     last_receiver: RefCell<Option<Box<Receiver>>>,
-    delegates: BTreeMap<String, Pid>,
+    delegates: Option<Box<Delegates>>,
 }
+
+/// Where messages of some names go.
+#[derive(Default)]
+struct Delegates(BTreeMap<String, Pid>);
 
 /// The local process that was last sent to. Its mail never changes: when it takes no more, a new
 /// process may have taken the name, which is then looked up.
@@ -57,7 +61,7 @@ impl<P: Process> Ctx<P> {
             rng: None,
             log: OnceCell::new(),
             last_receiver: RefCell::new(None),
-            delegates: BTreeMap::new(),
+            delegates: None,
         }
     }
 
@@ -154,14 +158,15 @@ impl<P: Process> Ctx<P> {
     /// Lets another process have the messages of a name that this one has no handler for; their
     /// sender is kept. None takes that back.
     pub fn delegate(&mut self, name: &str, to: Option<Pid>) {
+        let Delegates(delegates) = &mut **self.delegates.get_or_insert_default();
         match to {
-            Some(to) => self.delegates.insert(name.to_owned(), to),
-            None => self.delegates.remove(name),
+            Some(to) => delegates.insert(name.to_owned(), to),
+            None => delegates.remove(name),
         };
     }
 
     pub(crate) fn delegated(&self, name: &str) -> Option<&Pid> {
-        self.delegates.get(name)
+        self.delegates.as_ref()?.0.get(name)
     }
 
     /// Decodes a message after the node's schema check.

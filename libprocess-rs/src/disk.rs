@@ -58,7 +58,9 @@ impl FileInfo {
     }
 }
 
-/// Files of one node. Symbolic links are followed, `remove` excepted.
+/// Files of one node. Symbolic links are followed, `remove` excepted. Operations happen in the order
+/// in which they are asked for, and each finds what those before it did. Appends to different files
+/// that are under way together may become durable in any order; all else is durable in order.
 pub trait Disk: Send + Sync {
     /// The whole file, which must be a regular one.
     fn read(&self, path: &Path) -> DiskFuture<Bytes>;

@@ -110,10 +110,6 @@ fn without_body(request: &Request) -> Request {
 pub(crate) struct Waiting(VecDeque<Asked>);
 
 impl Waiting {
-    pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
     pub(crate) fn push(&mut self, asked: Asked) {
         self.0.push_back(asked);
     }

@@ -75,6 +75,10 @@ pub(crate) struct Inbox<P: Process> {
 /// A queue with room for more than this gives it back when it needs much less.
 const KEPT_EVENTS: usize = 1024;
 
+/// How often a taker that finds senders at the lock lets them go on, and for how many spins.
+const PATIENCE: usize = 8;
+const PAUSE: usize = 64;
+
 impl<P: Process> Inbox<P> {
     /// Starts out awake: the first wake-up comes from [`Inbox::attach`].
     pub(crate) fn new() -> Arc<Self> {
@@ -125,7 +129,7 @@ impl<P: Process> Inbox<P> {
     /// Swaps the queue into `local`, which must be empty. False puts the inbox to sleep: the next
     /// push wakes the host again.
     pub(crate) fn take(&self, local: &mut VecDeque<Event<P>>) -> bool {
-        let mut state = self.lock();
+        let mut state = self.lock_patiently();
         std::mem::swap(&mut state.queue, local);
         let kept = state.queue.capacity();
         if kept > KEPT_EVENTS && local.len() < kept / 8 {
@@ -152,6 +156,18 @@ impl<P: Process> Inbox<P> {
     /// Runs `look` over what is queued and not yet swapped out.
     pub(crate) fn peek(&self, mut look: impl FnMut(&Event<P>)) {
         self.lock().queue.iter().for_each(&mut look);
+    }
+
+    /// Leaves the lock to senders that are at it: what they put in by then comes along, and they do
+    /// not have to wait for each other's and this thread's cache.
+    fn lock_patiently(&self) -> MutexGuard<'_, State<P>> {
+        for _ in 0..PATIENCE {
+            if let Ok(state) = self.state.try_lock() {
+                return state;
+            }
+            (0..PAUSE).for_each(|_| std::hint::spin_loop());
+        }
+        self.lock()
     }
 
     /// A panic while the lock is held cannot leave the queue half-changed, so poison is ignored.

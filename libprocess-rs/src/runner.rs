@@ -23,7 +23,7 @@ pub(crate) struct Runner<P: Process> {
     batch: VecDeque<Event<P>>,
     /// The message that was handled last: the next one is often of the same name.
     last: Option<(MessageName, MessageHandler<P>)>,
-    waiting: Waiting,
+    waiting: Option<Box<Waiting>>,
     phase: Phase,
     panicked: bool,
 }
@@ -49,7 +49,7 @@ impl<P: Process> Runner<P> {
             routes,
             batch: VecDeque::new(),
             last: None,
-            waiting: Waiting::default(),
+            waiting: None,
             phase: Phase::Fresh,
             panicked: false,
         }
@@ -115,10 +115,10 @@ impl<P: Process> Runner<P> {
     }
 
     fn http(&mut self, asked: Asked) {
-        if !self.waiting.is_empty() {
-            return self.waiting.push(asked);
+        match &mut self.waiting {
+            Some(waiting) => waiting.push(asked),
+            None => self.check_or_serve(asked),
         }
-        self.check_or_serve(asked);
     }
 
     /// Starts the checks of a request, or serves it at once when there are none.
@@ -138,7 +138,7 @@ impl<P: Process> Runner<P> {
         match check {
             None => self.serve(asked),
             Some(check) => {
-                self.waiting.push(asked);
+                self.waiting.get_or_insert_default().push(asked);
                 let inbox = self.cx.inbox().clone();
                 self.cx.node().driver().spawn(Box::pin(async move {
                     inbox.push(Event::Admitted(Box::new(check.await)));
@@ -149,7 +149,8 @@ impl<P: Process> Runner<P> {
 
     /// The foremost waiting request was judged; those behind it follow until one needs a check.
     fn admitted(&mut self, admission: Admission) {
-        if let Some(mut asked) = self.waiting.pop() {
+        let mut waited = self.waiting.take().unwrap_or_default();
+        if let Some(mut asked) = waited.pop() {
             match admission {
                 Admission::Pass(principal) => {
                     asked.request.principal = principal;
@@ -160,13 +161,8 @@ impl<P: Process> Runner<P> {
                 }
             }
         }
-        let mut behind = std::mem::take(&mut self.waiting);
-        while let Some(next) = behind.pop() {
-            if self.waiting.is_empty() {
-                self.check_or_serve(next)
-            } else {
-                self.waiting.push(next)
-            }
+        while let Some(next) = waited.pop() {
+            self.http(next);
         }
     }
 
@@ -216,11 +212,22 @@ impl<P: Process> Runner<P> {
         }
     }
 
+    /// True when the process is over; one that was asked to stop has its last word first.
+    fn ends(&mut self) -> bool {
+        if self.phase != Phase::Ended && (self.cx.stopping || self.cx.inbox().is_doomed()) {
+            self.guarded(|runner| runner.process.finalize(&mut runner.cx));
+            if self.phase != Phase::Ended {
+                self.finish();
+            }
+        }
+        self.phase == Phase::Ended
+    }
+
     fn finish(&mut self) {
         self.phase = Phase::Ended;
         self.cx.inbox().close();
         self.batch.clear();
-        self.waiting = Waiting::default();
+        self.waiting = None;
         self.cx.node().forget(self.cx.pid());
     }
 }
@@ -231,26 +238,22 @@ impl<P: Process> Run for Runner<P> {
             self.phase = Phase::Running;
             self.guarded(|runner| runner.process.initialize(&mut runner.cx));
         }
-        loop {
-            if self.phase == Phase::Ended {
-                return Progress::Ended;
-            }
-            if self.cx.stopping || self.cx.inbox().is_doomed() {
-                self.guarded(|runner| runner.process.finalize(&mut runner.cx));
-                if self.phase != Phase::Ended {
-                    self.finish();
-                }
-                return Progress::Ended;
-            }
-            if self.batch.is_empty() && !self.cx.inbox().take(&mut self.batch) {
-                return Progress::Idle;
-            }
-            if budget == 0 {
-                return Progress::More;
-            }
-            let left = &mut budget;
-            self.guarded(|runner| runner.drain(left));
+        if self.ends() {
+            return Progress::Ended;
         }
+        if self.batch.is_empty() && !self.cx.inbox().take(&mut self.batch) {
+            return Progress::Idle;
+        }
+        self.guarded(|runner| runner.drain(&mut budget));
+        if self.ends() {
+            return Progress::Ended;
+        }
+        // What came in meanwhile has to wait for the next turn: a process that sends to itself
+        // must not run ahead of those that it sends to.
+        if self.batch.is_empty() && !self.cx.inbox().take(&mut self.batch) {
+            return Progress::Idle;
+        }
+        Progress::More
     }
 
     fn pid(&self) -> &Pid {

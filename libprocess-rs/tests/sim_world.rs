@@ -256,6 +256,33 @@ fn node_crashed_amid_appends_keeps_a_prefix_and_all_that_was_promised() {
 }
 
 #[test]
+fn node_crashed_amid_appends_to_several_files_keeps_a_prefix_of_each() {
+    let all: String = (10..30).map(|number| number.to_string()).collect();
+    let mut uneven = false;
+    for seed in 0..40 {
+        let mut world = World::new(seed);
+        let node = world.node(address(1), NodeConfig::default());
+        let probe = node.spawn("a", Probe::default()).unwrap();
+        probe.tell(|_, cx| {
+            for number in 10..30 {
+                for file in ["/one", "/two"] {
+                    drop(cx.disk().append(file.as_ref(), number.to_string().into()));
+                }
+            }
+        });
+        world.run_for(Duration::from_millis(6));
+        world.crash_torn(&node);
+        world.settle();
+        let kept = ["/one", "/two"].map(|file| world.file(&node, file).unwrap_or_default());
+        for kept in &kept {
+            assert_eq!(kept.as_ref(), &all.as_bytes()[..kept.len()]);
+        }
+        uneven |= kept[0].len() + 2 <= kept[1].len();
+    }
+    assert!(uneven, "appends under way together become durable in any order");
+}
+
+#[test]
 fn frozen_node_handles_nothing_until_it_thaws() {
     let mut world = World::new(8);
     let (a, b, log) = pair(&mut world);

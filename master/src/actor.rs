@@ -42,6 +42,10 @@ pub struct Master {
     limiters: Limiters,
     /// Messages whose turn has come, by sender and name: they come once more.
     waited: BTreeMap<(Pid, String), u32>,
+    /// What makes it the leader, while it is one of several.
+    candidacy: Option<coordination::election::Candidacy>,
+    /// It has called [`crate::Fatal`].
+    over: bool,
     tally: tally::Tally,
     /// Metrics of frameworks.
     seats: BTreeMap<FrameworkId, seats::Seat>,
@@ -70,6 +74,8 @@ pub fn start(node: &Node, config: Config) -> Result<Handle<Master>, SpawnError> 
         attempts: 0,
         limiters,
         waited: BTreeMap::new(),
+        candidacy: None,
+        over: false,
         tally: tally::Tally::default(),
         seats: BTreeMap::new(),
     };
@@ -117,6 +123,9 @@ impl Process for Master {
         slog::info!(cx.log(), "master started"; "id" => &self.state.info.id);
         if !self.state.config.contends {
             self.recover(cx);
+        } else if let Some(election) = self.state.config.election.clone() {
+            self.contend(cx);
+            self.detect(&election, None, cx);
         }
     }
 

@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use coordination::Detector;
+use coordination::election::Contender;
 use protos::mesos;
 
 use crate::registrar;
@@ -46,6 +48,8 @@ pub struct Config {
     pub max_unreachable_tasks: usize,
     /// This master is one of several: it leads once [`crate::Master::leader_changed`] says so.
     pub contends: bool,
+    /// How it is elected, if it contends and nobody else tells it.
+    pub election: Option<Election>,
     /// Where the registry is, and how long it may take.
     pub registrar: registrar::Config,
     /// Slaves that were removed, unreachable or never admitted may not come back under their old id
@@ -118,6 +122,7 @@ impl Default for Config {
             max_completed_tasks: 1000,
             max_unreachable_tasks: 1000,
             contends: false,
+            election: None,
             registrar: registrar::Config::default(),
             registry_strict: false,
             registry_gc_interval: Duration::from_secs(15 * 60),
@@ -190,6 +195,21 @@ impl From<mesos::RateLimits> for RateLimits {
             others: limit(wire.aggregate_default_qps, wire.aggregate_default_capacity),
             by_principal: each.map(|l| (l.principal, limit(l.qps, l.capacity))).collect(),
         }
+    }
+}
+
+/// Where a master contends, and where it finds out who leads.
+#[derive(Clone)]
+pub struct Election {
+    /// Makes it a candidate.
+    pub contender: std::sync::Arc<dyn Contender>,
+    /// Tells who leads.
+    pub detector: std::sync::Arc<dyn Detector>,
+}
+
+impl std::fmt::Debug for Election {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Election")
     }
 }
 

@@ -33,6 +33,7 @@ mod actor;
 mod books;
 mod calls;
 mod config;
+mod coordinate;
 pub mod effects;
 pub mod flags;
 mod http;
@@ -49,5 +50,5 @@ mod testing;
 mod validation;
 
 pub use actor::{Master, start};
-pub use config::{Config, Fatal, RateLimit, RateLimits, VERSION, Whitelist};
+pub use config::{Config, Election, Fatal, RateLimit, RateLimits, VERSION, Whitelist};
 pub use run::{node_config, run};

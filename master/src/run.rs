@@ -3,13 +3,14 @@
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use coordination::state::FileStorage;
+use coordination::group::SessionGroup;
 use futures::channel::oneshot;
 use futures::future::{Either, select};
 use libprocess::flags::{Loader, process_environment};
 use libprocess::{Node, NodeConfig, real};
 use protos::duration;
 
+use crate::coordinate::{self, Kept};
 use crate::flags::Flags;
 use crate::{Config, Fatal, VERSION};
 
@@ -45,29 +46,70 @@ pub fn run(args: impl IntoIterator<Item = String>) -> ExitCode {
         Ok(key) => key,
         Err(error) => return fail(&error),
     };
+    let mut effective = loaded.effective;
+    if let Some(zk) = &flags.election.zk {
+        // Without the password.
+        effective.insert("zk".to_owned(), zk.to_string());
+    }
     real::run(async {
-        let mut config = flags.config(hostname(&flags), loaded.effective);
+        let mut config = flags.config(hostname(&flags), effective);
         (config.credentials, config.token_key) = (credentials, token_key);
         let (ended, failure) = fatal();
         config.fatal = ended;
         let node = NodeConfig { verbosity: guard.verbosity(), ..node_config(log.clone()) };
         match start(&flags, config, node).await {
-            Ok(node) => {
+            Ok(running) => {
+                let node = &running.node;
                 slog::info!(log, "master is listening"; "pid" => %node.pid("master"));
-                match select(Box::pin(real::stop_signal()), failure).await {
-                    Either::Left((signal, _)) => {
-                        slog::info!(log, "master stops"; "signal" => signal);
-                        ExitCode::SUCCESS
-                    }
-                    Either::Right((why, _)) => {
-                        eprintln!("mesos-master: {}", why.unwrap_or_default());
-                        ExitCode::FAILURE
-                    }
-                }
+                until_over(running, failure, &log).await
             }
             Err(error) => fail(&*error),
         }
     })
+}
+
+/// What a master lives by.
+struct Running {
+    node: Node,
+    kept: Kept,
+    /// The masters that elect a leader.
+    masters: Option<SessionGroup>,
+}
+
+/// Waits for a signal, or for what a master cannot live with.
+async fn until_over(
+    mut running: Running,
+    failure: oneshot::Receiver<String>,
+    log: &slog::Logger,
+) -> ExitCode {
+    let damage = std::mem::replace(&mut running.kept.damage, Box::pin(std::future::pending()));
+    let failure = select(failure, damage);
+    match select(Box::pin(real::stop_signal()), failure).await {
+        Either::Left((signal, _)) => {
+            slog::info!(log, "master stops"; "signal" => signal);
+            // Once it acts no more another one may lead at once.
+            let master = running.node.pid("master");
+            running.node.terminate(&master, true);
+            running.node.wait(&master).await;
+            leave(running.masters).await;
+            ExitCode::SUCCESS
+        }
+        Either::Right((Either::Left((why, _)), _)) => {
+            eprintln!("mesos-master: {}", why.unwrap_or_default());
+            leave(running.masters).await;
+            ExitCode::FAILURE
+        }
+        Either::Right((Either::Right((damage, _)), _)) => {
+            eprintln!("mesos-master: the registry's log cannot be used: {damage}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn leave(masters: Option<SessionGroup>) {
+    if let Some(masters) = masters {
+        masters.leave().await;
+    }
 }
 
 /// What a master calls that cannot go on, and what then learns why.
@@ -89,7 +131,9 @@ async fn start(
     flags: &Flags,
     mut config: Config,
     node: NodeConfig,
-) -> Result<Node, Box<dyn std::error::Error>> {
+) -> Result<Running, Box<dyn std::error::Error>> {
+    // Before anything is listened to.
+    flags.election.place()?;
     let node = real::Config {
         ip: flags.ip,
         port: flags.port,
@@ -99,13 +143,13 @@ async fn start(
         ..real::Config::default()
     };
     let node = real::start(node.from_env(real::environment_but_bind)?).await?;
-    if flags.registry == "file" {
-        let work_dir = flags.work_dir.as_ref().ok_or("--registry=file needs --work_dir")?;
-        let file = work_dir.join("registry");
-        config.registrar.storage = Arc::new(FileStorage::start(&node, "registry-file", file)?);
-    }
+    let kept = coordinate::storage(&node, &flags.election)?;
+    config.registrar.storage = kept.storage.clone();
+    let masters = coordinate::masters(&node, &flags.election);
+    config.election = masters.clone().map(|masters| coordinate::election(&node, masters));
+    config.contends = config.election.is_some();
     crate::start(&node, config)?;
-    Ok(node)
+    Ok(Running { node, kept, masters })
 }
 
 /// What a node that hosts a master must know.

@@ -115,7 +115,8 @@ fn value(field: &FieldDescriptor, source: &mut Source<'_>, depth: usize) -> Valu
         Kind::Enum(of) => Value::EnumNumber(enum_number(&of, source)),
         Kind::String => Value::String(source.word()),
         Kind::Bytes => {
-            let length = if source.byte().is_multiple_of(4) { usize::from(source.byte()) } else { 16 };
+            let length =
+                if source.byte().is_multiple_of(4) { usize::from(source.byte()) } else { 16 };
             Value::Bytes(vec![source.byte(); length].into())
         }
         Kind::Bool => Value::Bool(number % 2 != 0),

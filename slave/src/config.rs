@@ -22,6 +22,8 @@ pub struct Helpers {
     pub executor: Vec<String>,
     /// `mesos-fetcher`.
     pub fetcher: Vec<String>,
+    /// `mesos-docker-executor`.
+    pub docker_executor: Vec<String>,
     /// `mesos-containerizer`.
     pub containerizer: Vec<String>,
     /// `mesos-logrotate-logger`.
@@ -143,6 +145,7 @@ impl Default for Config {
             helpers: Helpers {
                 executor: vec!["mesos-executor".to_owned()],
                 fetcher: vec!["mesos-fetcher".to_owned()],
+                docker_executor: vec!["mesos-docker-executor".to_owned()],
                 containerizer: vec!["mesos-containerizer".to_owned()],
                 logger: vec!["mesos-logrotate-logger".to_owned()],
             },

@@ -10,6 +10,8 @@ use prost::{Message, Name};
 use protos::ids::{ContainerId, ExecutorId, FrameworkId, TaskId};
 use protos::mesos::internal::StatusUpdate;
 
+pub use crate::calls::resources::ResourceChange;
+
 /// One thing to do.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Effect {
@@ -26,6 +28,8 @@ pub enum Effect {
     Link(Pid),
     /// Writes a checkpoint.
     Write(PathBuf, Bytes),
+    /// Remembers reserved resources, and makes and removes volumes.
+    Resources(ResourceChange),
     /// Starts the container of an executor that is in the books already.
     Launch(FrameworkId, ExecutorId),
     /// Gives a container other resources, then goes on.

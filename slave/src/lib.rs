@@ -14,6 +14,7 @@
 //! - `recovery`: what an earlier run left on disk, and what is made of it
 //! - [`status_updates`]: streams of updates, each on disk before it is sent
 //! - [`containerizer`], [`logger`], [`fetcher`], [`executor`]: containers, what goes into them, what runs commands
+//! - [`provisioner`]: images, and the roots of containers that are made of them
 //! - [`checkpoint`], [`paths`]: what is on disk, and where
 //! - [`oversubscription`]: what may be offered once more, and who yields for it
 //! - [`detection`]: what the host has; [`gc`]: what is over and old goes
@@ -44,6 +45,7 @@ mod metrics;
 pub mod modules;
 pub mod oversubscription;
 pub mod paths;
+pub mod provisioner;
 mod recovery;
 mod registration;
 mod run;

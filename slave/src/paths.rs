@@ -52,6 +52,16 @@ pub fn boot_id(work_dir: &Path) -> PathBuf {
     work_dir.join("meta/boot_id")
 }
 
+/// Reserved resources and persistent volumes.
+pub fn resources(work_dir: &Path) -> PathBuf {
+    work_dir.join("meta/resources/resources.info")
+}
+
+/// What those are about to become.
+pub fn resources_target(work_dir: &Path) -> PathBuf {
+    work_dir.join("meta/resources/resources.target")
+}
+
 /// Where slaves' checkpoints lie.
 pub fn meta_slaves(work_dir: &Path) -> PathBuf {
     work_dir.join("meta/slaves")

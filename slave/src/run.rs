@@ -3,14 +3,14 @@
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use coordination::Detector;
 use coordination::url::MasterUrl;
-use coordination::{Detector, Leader, StandaloneDetector};
 use futures::channel::oneshot;
 use libprocess::flags::{Loader, process_environment};
 use libprocess::{Handle, Node, NodeConfig, real};
 use protos::duration;
 
-use crate::containerizer::{self, ContainerizerOptions};
+use crate::containerizer::{self, Composing, Containerizer, ContainerizerOptions};
 use crate::flags::Flags;
 use crate::{Config, Slave, VERSION};
 
@@ -36,8 +36,8 @@ pub fn run(program: &str, args: impl IntoIterator<Item = String>) -> ExitCode {
         Ok(config) => config,
         Err(reason) => return fail(program, &reason),
     };
-    let detector = match detector(flags.master.as_deref()) {
-        Ok(detector) => detector,
+    let master = match master(flags.master.as_deref()) {
+        Ok(master) => master,
         Err(reason) => return fail(program, &reason),
     };
     let (log, guard) = match flags.logging.logger(program) {
@@ -50,7 +50,7 @@ pub fn run(program: &str, args: impl IntoIterator<Item = String>) -> ExitCode {
     real::run(async {
         let (config, ended) = with_exit(config);
         let node = NodeConfig { verbosity: guard.verbosity(), ..node_config(log.clone()) };
-        let slave = match start_node(&flags, config, detector, node).await {
+        let slave = match start_node(&flags, config, &master, node).await {
             Ok(slave) => slave,
             Err(error) => return fail(program, &error.to_string()),
         };
@@ -110,20 +110,15 @@ fn with_exit(config: Config) -> (Config, oneshot::Receiver<(i32, String)>) {
     (Config { on_exit, ..config }, ended)
 }
 
-fn detector(master: Option<&str>) -> Result<Arc<dyn Detector>, String> {
+fn master(master: Option<&str>) -> Result<MasterUrl, String> {
     let master = master.ok_or("flag 'master' is required")?;
-    match master.parse::<MasterUrl>().map_err(|error| format!("flag 'master': {error}"))? {
-        MasterUrl::Standalone(pid) => Ok(Arc::new(StandaloneDetector::new(Some(Leader::of(pid))))),
-        MasterUrl::ZooKeeper(url) => {
-            Err(format!("flag 'master': {url}: election by ZooKeeper is not available yet"))
-        }
-    }
+    master.parse::<MasterUrl>().map_err(|error| format!("flag 'master': {error}"))
 }
 
 async fn start_node(
     flags: &Flags,
     config: Config,
-    detector: Arc<dyn Detector>,
+    master: &MasterUrl,
     node: NodeConfig,
 ) -> Result<Handle<Slave>, Box<dyn std::error::Error>> {
     let node = real::Config {
@@ -136,7 +131,13 @@ async fn start_node(
     };
     let node = real::start(node.from_env(real::environment_but_bind)?).await?;
     let options = flags.containerizer(&config)?;
-    start_with(&node, config, options, detector)
+    let docker = flags.docker(&config)?;
+    let docker = docker.map(|docker| containerizer::docker::start(&node, docker, &options));
+    let docker = docker.transpose()?;
+    let mesos = flags.mesos().then(|| containerizer::start(&node, options)).transpose()?;
+    let both: Arc<dyn Containerizer> = Arc::new(Composing::new(mesos, docker));
+    let detector = coordination::detector(&node, master, flags.zk_session_timeout);
+    Ok(crate::start(&node, config, both, detector))
 }
 
 /// Starts a slave with its containerizer on a node.

@@ -62,8 +62,13 @@ pub struct Daemon {
 
 impl Daemon {
     fn start(name: &str, address: SocketAddr, args: &[String], log: PathBuf) -> Self {
+        Self::start_program(&binary(name), address, args, log)
+    }
+
+    fn start_program(program: &Path, address: SocketAddr, args: &[String], log: PathBuf) -> Self {
         let output = File::create(&log).unwrap();
-        let child = Command::new(binary(name))
+        let name = program.display();
+        let child = Command::new(program)
             .args(args)
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
@@ -81,6 +86,21 @@ impl Daemon {
     pub fn kill(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+
+    /// Its process id.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Everything it has logged.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    /// Waits until it has ended by itself; its exit code, if it was not killed.
+    pub fn ended(&mut self) -> Option<i32> {
+        wait_for("a process to end", || self.child.try_wait().unwrap()).code()
     }
 
     /// `GET` of one of its endpoints.
@@ -143,6 +163,11 @@ impl Cluster {
 
     /// Starts the slave of that number, on its own directory.
     pub fn slave(&self, number: usize, port: u16, flags: &[&str]) -> Daemon {
+        self.slave_of(&binary("mesos-slave"), number, port, flags)
+    }
+
+    /// As [`Cluster::slave`], of another program than the one built beside the test.
+    pub fn slave_of(&self, program: &Path, number: usize, port: u16, flags: &[&str]) -> Daemon {
         let mut args = vec![
             format!("--master={}", self.master.address),
             "--ip=127.0.0.1".to_owned(),
@@ -152,7 +177,7 @@ impl Cluster {
         ];
         args.extend(flags.iter().map(ToString::to_string));
         let log = self.directory.path().join(format!("slave-{number}-{port}.log"));
-        Daemon::start("mesos-slave", address(port), &args, log)
+        Daemon::start_program(program, address(port), &args, log)
     }
 
     /// The working directory of a slave.

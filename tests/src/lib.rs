@@ -9,8 +9,15 @@
 //!
 //! # Map
 //! - [`sim`]: clusters in virtual time
-//! - [`cluster`]: clusters of real processes on free ports; [`get`]: their endpoints
+//! - [`cluster`]: clusters of real processes on free ports; [`get`]: their endpoints; [`go`]: foreign
+//!   programs
+//! - [`dockerd`]: a docker daemon; [`images`]: images, and a registry of them
+//! - [`ha`]: several real masters over a real ZooKeeper, and what befalls them
 
 pub mod cluster;
+pub mod dockerd;
 pub mod get;
+pub mod go;
+pub mod ha;
+pub mod images;
 pub mod sim;

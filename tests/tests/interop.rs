@@ -2,30 +2,12 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests")]
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use cluster_tests::cluster::{Cluster, text};
+use cluster_tests::go::go_build;
 use serde_json::Value;
-
-/// Where Debian puts Go packages.
-const GO_PACKAGES: &str = "/usr/share/gocode";
-
-fn go_build(package: &str, into: &Path) -> PathBuf {
-    let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("interop/go");
-    let program = into.join(package);
-    let output = Command::new("go")
-        .args(["build", "-o"])
-        .arg(&program)
-        .arg(package)
-        .env("GO111MODULE", "off")
-        .env("GOPATH", format!("{}:{GO_PACKAGES}", sources.display()))
-        .env("GOCACHE", into.join("go-cache"))
-        .output()
-        .expect("go is installed by `cargo xtask test`");
-    assert!(output.status.success(), "{}", text(&output).1);
-    program
-}
 
 #[test]
 fn go_scheduler_and_executor_run_unchanged() {

@@ -3,8 +3,9 @@
 use crate::shell::{self, Failure, Outcome};
 
 /// Debian's packages: a foreign scheduler is built with Go; the fetcher's tests pack archives; groups
-/// are tested over a ZooKeeper server; containers join networks.
-const PACKAGES: [&str; 11] = [
+/// are tested over a ZooKeeper server; containers join networks, whose links tests cut, and are made
+/// of images by docker and without it.
+const PACKAGES: [&str; 14] = [
     "golang-go",
     "golang-github-mesos-mesos-go-dev",
     "curl",
@@ -16,6 +17,9 @@ const PACKAGES: [&str; 11] = [
     "containernetworking-plugins",
     "iproute2",
     "linux-perf",
+    "docker.io",
+    "iptables",
+    "busybox-static",
 ];
 
 /// Parts of the toolchain that a minimal installation lacks.

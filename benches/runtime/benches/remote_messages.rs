@@ -31,6 +31,10 @@ impl Process for Receiver {
             std::hint::black_box(blob);
             process.seen += 1;
         });
+        // Asks how far the receiver is.
+        routes.on_raw("mark", |_, envelope, cx| {
+            cx.send_raw(&envelope.from, "marked".into(), envelope.body);
+        });
     }
 }
 
@@ -212,21 +216,27 @@ struct Sender {
     sent: u64,
 }
 
+/// Messages between two marks; two such runs may be under way.
+const RUN: u64 = 10_000;
+
 impl Process for Sender {
-    fn routes(_: &mut Routes<Self>) {}
+    fn routes(routes: &mut Routes<Self>) {
+        routes.on_raw("marked", |sender, _, cx| sender.burst(cx));
+    }
 
     fn initialize(&mut self, cx: &mut Ctx<Self>) {
         cx.link(&self.to);
+        self.burst(cx);
         self.burst(cx);
     }
 }
 
 impl Sender {
     fn burst(&mut self, cx: &mut Ctx<Self>) {
-        (0..1_000).for_each(|_| cx.send(&self.to, &Blob::of(100)));
-        self.sent += 1_000;
         if self.sent < MESSAGES {
-            cx.later(Self::burst);
+            (0..RUN).for_each(|_| cx.send(&self.to, &Blob::of(100)));
+            self.sent += RUN;
+            cx.send_raw(&self.to, "mark".into(), Bytes::new());
         }
     }
 }

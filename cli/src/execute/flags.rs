@@ -9,7 +9,7 @@ use libprocess::flags::Logging;
 #[derive(Parser, Debug, Clone)]
 #[command(rename_all = "snake_case")]
 pub struct Flags {
-    /// The master: host:port
+    /// The master: host:port, or zk://host:port,.../path where masters elect their leader
     #[arg(long, help_heading = "Cluster")]
     pub master: Option<String>,
     /// Start a master and a slave in this process and run the task there

@@ -1,15 +1,12 @@
 //! What the binary does: flags, a node, a master to talk to.
 
-use std::net::Ipv4Addr;
 use std::pin::pin;
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use coordination::url::{MasterUrl, UrlError};
-use coordination::{Detector, Leader, StandaloneDetector};
 use futures::future::Either;
 use libprocess::flags::Loader;
-use libprocess::{Node, NodeConfig, Pid, real};
+use libprocess::real;
 
 use super::flags::Flags;
 use super::job::{Job, JobError};
@@ -23,8 +20,6 @@ enum MainError {
     Job(#[from] JobError),
     #[error(transparent)]
     Url(#[from] UrlError),
-    #[error("masters in ZooKeeper are not supported yet: give --master=host:port")]
-    ZooKeeper,
     #[error("cannot start the cluster: {0}")]
     Cluster(#[from] ClusterError),
     #[error(transparent)]
@@ -81,12 +76,10 @@ async fn execute(flags: &Flags, log: slog::Logger) -> Result<(), MainError> {
         return execute_locally(job, log).await;
     }
     let master = flags.master.as_deref().ok_or(JobError::Missing("master"))?;
-    let master = match master.parse()? {
-        MasterUrl::Standalone(pid) => pid,
-        MasterUrl::ZooKeeper(_) => return Err(MainError::ZooKeeper),
-    };
-    let node = client_node(*master.address().ip(), log).await?;
-    Ok(run::run(&node, detector(master), job, None).await?)
+    let master: MasterUrl = master.parse()?;
+    let node = crate::node::client(&master, log).await?;
+    let detector = coordination::detector(&node, &master, crate::node::SESSION);
+    Ok(run::run(&node, detector, job, None).await?)
 }
 
 /// Runs a job on a cluster that lives as long as the job does.
@@ -97,8 +90,10 @@ async fn execute_locally(job: Job, log: slog::Logger) -> Result<(), MainError> {
     let cluster = Cluster::start(settings).await?;
     let master = cluster.master().pid("master");
     let sandboxes = cluster.slaves().next().map(|(_, directory)| Sandboxes(directory.to_owned()));
-    let node = client_node(Ipv4Addr::LOCALHOST, log.clone()).await?;
-    let job = run::run(&node, detector(master), job, sandboxes);
+    let master = MasterUrl::Standalone(master);
+    let node = crate::node::client(&master, log.clone()).await?;
+    let detector = coordination::detector(&node, &master, crate::node::SESSION);
+    let job = run::run(&node, detector, job, sandboxes);
     let signal = real::stop_signal();
     // Without this the cluster's files would stay behind.
     let result = match futures::future::select(pin!(job), pin!(signal)).await {
@@ -110,16 +105,4 @@ async fn execute_locally(job: Job, log: slog::Logger) -> Result<(), MainError> {
         slog::warn!(log, "cannot remove the cluster's files"; "path" => %work_dir.display(), "reason" => %error);
     }
     result
-}
-
-fn detector(master: Pid) -> Arc<dyn Detector> {
-    Arc::new(StandaloneDetector::new(Some(Leader::of(master))))
-}
-
-/// A node that a master at `peer` can reach: on the loopback if the master is there.
-async fn client_node(peer: Ipv4Addr, log: slog::Logger) -> Result<Node, real::StartError> {
-    let ip = if peer.is_loopback() { Ipv4Addr::LOCALHOST } else { Ipv4Addr::UNSPECIFIED };
-    let node = NodeConfig { schema: protos::required::schema_check, log, ..NodeConfig::default() };
-    let config = real::Config { ip, node, ..real::Config::default() };
-    real::start(config.from_env(|name| std::env::var(name).ok())?).await
 }

@@ -181,6 +181,7 @@ fn own_helpers() -> Result<Helpers, ClusterError> {
     let helper = |name: &str| vec![program.clone(), name.to_owned()];
     Ok(Helpers {
         executor: helper("mesos-executor"),
+        docker_executor: helper("mesos-docker-executor"),
         fetcher: helper("mesos-fetcher"),
         containerizer: helper("mesos-containerizer"),
         logger: helper("mesos-logrotate-logger"),

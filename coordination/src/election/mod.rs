@@ -5,6 +5,7 @@ mod detector;
 mod info;
 
 use futures::future::BoxFuture;
+use libprocess::Time;
 use protos::mesos::MasterInfo;
 
 use crate::group::{GroupError, Membership};
@@ -20,6 +21,12 @@ pub struct Candidacy {
 }
 
 impl Candidacy {
+    /// True while nobody else can have won because this candidacy ended: what a leader asks before
+    /// it acts, as it may have slept since it heard of anything.
+    pub fn holds(&self, now: Time) -> bool {
+        self.membership.as_ref().is_none_or(|membership| membership.holds(now))
+    }
+
     /// Ready when the candidacy has ended, before anybody else can win by that. A leader must stop
     /// acting then; who does not lead may contend again.
     pub fn lost(&self) -> BoxFuture<'static, ()> {

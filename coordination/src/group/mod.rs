@@ -12,11 +12,14 @@ mod standalone;
 pub mod zookeeper;
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use bytes::Bytes;
 use futures::FutureExt;
 use futures::channel::oneshot;
 use futures::future::{BoxFuture, Shared};
+use libprocess::Time;
 
 pub use keeper::SessionGroup;
 pub use standalone::StandaloneGroup;
@@ -54,18 +57,68 @@ pub fn prefix(label: Option<&str>) -> String {
     label.map(|label| format!("{label}_")).unwrap_or_default()
 }
 
+/// Until when a session is believed in: nanoseconds since the epoch. Read at any time, so that who
+/// slept finds out before it acts, whatever waits in its mailbox.
+#[derive(Debug, Clone)]
+pub(crate) struct Lease(Arc<AtomicU64>);
+
+impl Lease {
+    /// A lease until some time.
+    pub(crate) fn until(time: Time) -> Self {
+        Self(Arc::new(AtomicU64::new(time.as_nanos())))
+    }
+
+    /// A lease that does not run out by itself.
+    pub(crate) fn endless() -> Self {
+        Self(Arc::new(AtomicU64::new(u64::MAX)))
+    }
+
+    pub(crate) fn renew(&self, until: Time) {
+        self.0.store(until.as_nanos(), Ordering::SeqCst);
+    }
+
+    fn holds(&self, now: Time) -> bool {
+        now.as_nanos() < self.0.load(Ordering::SeqCst)
+    }
+}
+
+/// The end of a membership, which is told by using it up.
+#[derive(Debug)]
+pub(crate) struct Ending {
+    told: oneshot::Sender<()>,
+    over: Arc<AtomicBool>,
+}
+
+impl Ending {
+    pub(crate) fn tell(self) {
+        self.over.store(true, Ordering::SeqCst);
+        // Who was a member may have lost interest.
+        let _ = self.told.send(());
+    }
+}
+
 /// A membership of one's own.
 #[derive(Debug, Clone)]
 pub struct Membership {
     /// The member.
     pub member: Member,
     lost: Shared<oneshot::Receiver<()>>,
+    lease: Lease,
+    over: Arc<AtomicBool>,
 }
 
 impl Membership {
-    pub(crate) fn new(member: Member) -> (Self, oneshot::Sender<()>) {
-        let (sender, receiver) = oneshot::channel();
-        (Self { member, lost: receiver.shared() }, sender)
+    pub(crate) fn new(member: Member, lease: Lease) -> (Self, Ending) {
+        let (told, receiver) = oneshot::channel();
+        let over = Arc::new(AtomicBool::new(false));
+        let ending = Ending { told, over: over.clone() };
+        (Self { member, lost: receiver.shared(), lease, over }, ending)
+    }
+
+    /// True while nobody else can have been told that the membership has ended, by a clock that is
+    /// asked now: a process that was stopped for a while finds out by this before it acts.
+    pub fn holds(&self, now: Time) -> bool {
+        self.lease.holds(now) && !self.over.load(Ordering::SeqCst)
     }
 
     /// Ready when the membership has ended, or may have ended for all that is known here: before

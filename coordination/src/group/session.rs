@@ -59,6 +59,11 @@ pub trait Session: Send + Sync {
 
     /// Ends the session. It sends no events afterwards.
     fn close(&self);
+
+    /// Ready when a session that was closed is over, or the service finds out by itself.
+    fn closed(&self) -> BoxFuture<'static, ()> {
+        Box::pin(std::future::ready(()))
+    }
 }
 
 /// Where a session's events go.

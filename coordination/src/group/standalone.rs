@@ -6,14 +6,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 use futures::channel::oneshot;
 
-use super::{Group, GroupError, GroupFuture, Member, Membership};
+use super::{Ending, Group, GroupError, GroupFuture, Lease, Member, Membership};
 
 type Watcher = (Option<BTreeSet<Member>>, oneshot::Sender<BTreeSet<Member>>);
 
 #[derive(Default)]
 struct State {
     next: u64,
-    members: BTreeMap<Member, (Bytes, oneshot::Sender<()>)>,
+    members: BTreeMap<Member, (Bytes, Ending)>,
     watchers: Vec<Watcher>,
 }
 
@@ -53,7 +53,7 @@ impl Group for StandaloneGroup {
         let mut state = self.lock();
         let member = Member { sequence: state.next, label: label.map(str::to_owned) };
         state.next += 1;
-        let (membership, lost) = Membership::new(member.clone());
+        let (membership, lost) = Membership::new(member.clone(), Lease::endless());
         state.members.insert(member, (data, lost));
         state.tell();
         ready(membership)
@@ -61,7 +61,7 @@ impl Group for StandaloneGroup {
 
     fn cancel(&self, member: &Member) -> GroupFuture<bool> {
         let mut state = self.lock();
-        let left = state.members.remove(member).map(|(_, lost)| lost.send(()));
+        let left = state.members.remove(member).map(|(_, lost)| lost.tell());
         state.tell();
         ready(left.is_some())
     }

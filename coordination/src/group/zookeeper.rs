@@ -380,4 +380,9 @@ impl Session for ZooKeeperSession {
         // The thread may have ended already.
         let _ = self.commands.send(None);
     }
+
+    fn closed(&self) -> BoxFuture<'static, ()> {
+        let commands = self.commands.clone();
+        Box::pin(async move { commands.closed().await })
+    }
 }

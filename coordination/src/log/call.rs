@@ -85,6 +85,8 @@ impl<Q: Message + Name + 'static, T: Tally> Call<Q, T> {
         if self.done.as_ref().is_none_or(oneshot::Sender::is_canceled) {
             return cx.stop();
         }
+        // Who joined since then is asked, too.
+        self.targets.extend(self.network.members());
         for target in &self.targets {
             cx.send(target, &self.request);
         }

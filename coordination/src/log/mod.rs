@@ -7,7 +7,9 @@
 
 mod call;
 mod filler;
+mod lock;
 mod network;
+mod probe;
 mod recovery;
 mod replica;
 mod replicas;
@@ -28,7 +30,9 @@ use crate::journal::Corrupt;
 use recovery::Recovery;
 use replica::Replica;
 
+pub use lock::{DirLock, LockError};
 pub use network::Network;
+pub use probe::{Probed, probe};
 pub use writer::{Elected, Writer};
 
 /// How long a writer counts answers to one of its requests. A replica that lost its disk waits
@@ -218,6 +222,20 @@ impl Log {
     /// A writer, which has to be elected before it writes.
     pub fn writer(&self, node: &Node) -> Writer {
         Writer::start(node, self.config.clone(), self.replica.clone())
+    }
+
+    /// A replica alone, without recovery, network or group: for tools that look at its directory
+    /// while nobody else uses it. `dir` is as in [`LogConfig`].
+    pub fn open(node: &Node, dir: impl Into<PathBuf>) -> Self {
+        let config = LogConfig::new(dir, 1, Network::default());
+        let replica = node.spawn_numbered("log-replica", Replica::new(config.clone()));
+        Self { replica, config }
+    }
+
+    /// Ready with the reason when the replica's directory is damaged or holds something else: that
+    /// does not pass by itself. [`LogError::Ended`] when the replica is gone.
+    pub fn damage(&self) -> BoxFuture<'static, LogError> {
+        Replica::damage_of(&self.replica)
     }
 
     /// What the replica knows of itself.

@@ -46,8 +46,9 @@ async fn recover(ensemble: Ensemble) {
     let silent_until = ensemble.node.now() + SILENCE;
     loop {
         match round(&ensemble, silent_until).await {
-            Ok(true) => return,
-            Ok(false) => {}
+            Ok(Round::Voting) => return,
+            Ok(Round::Further) => continue,
+            Ok(Round::Nothing) => {}
             // The replica opens its store again by itself.
             Err(error) => slog::warn!(ensemble.node.log(), "cannot recover the log: {error}"),
         }
@@ -55,12 +56,21 @@ async fn recover(ensemble: Ensemble) {
     }
 }
 
-/// True once the replica votes.
-async fn round(ensemble: &Ensemble, silent_until: libprocess::Time) -> Result<bool, LogError> {
+/// What a round has brought.
+enum Round {
+    /// The replica votes.
+    Voting,
+    /// Another status, from which the next round goes on at once.
+    Further,
+    /// Too few answers.
+    Nothing,
+}
+
+async fn round(ensemble: &Ensemble, silent_until: libprocess::Time) -> Result<Round, LogError> {
     let Ensemble { node, config, replica } = ensemble;
     let own = Replica::status_of(replica).await?.status;
     if own == Status::Voting {
-        return Ok(true);
+        return Ok(Round::Voting);
     }
     let started = node.now();
     let (quorum, auto_initialize) = (config.quorum, config.auto_initialize);
@@ -69,19 +79,29 @@ async fn round(ensemble: &Ensemble, silent_until: libprocess::Time) -> Result<bo
     let network = (&config.network, quorum);
     match call(node, network, RecoverRequest::default(), tally, limits).await {
         None => {}
-        Some(Step::Start) => Replica::enter(replica, Status::Starting, 0).await?,
-        Some(Step::Vote) => Replica::enter(replica, Status::Voting, 0).await?,
+        Some(Step::Start) => {
+            Replica::enter(replica, Status::Starting, 0).await?;
+            return Ok(Round::Further);
+        }
+        Some(Step::Vote) => {
+            Replica::enter(replica, Status::Voting, 0).await?;
+            return Ok(Round::Voting);
+        }
         // What this replica said before it lost its disk may still count somewhere. One that has
         // only just started to be part of a new ensemble never said a thing.
         Some(Step::CatchUp { .. }) if own != Status::Starting && started < silent_until => {}
         Some(Step::CatchUp { begin, end }) => {
             Replica::enter(replica, Status::Recovering, 0).await?;
-            return catch_up(ensemble, begin, end).await;
+            return match catch_up(ensemble, begin, end).await? {
+                true => Ok(Round::Voting),
+                false => Ok(Round::Nothing),
+            };
         }
     }
-    Ok(false)
+    Ok(Round::Nothing)
 }
 
+/// True once the replica votes.
 async fn catch_up(ensemble: &Ensemble, begin: u64, end: u64) -> Result<bool, LogError> {
     let Ensemble { node, config, replica } = ensemble;
     // Nobody promises anything to proposal 0, but all tell whom they follow. Among a quorum of

@@ -118,6 +118,14 @@ struct Outcome {
     index: Option<u64>,
 }
 
+/// Why the quorum is no majority of the replicas known; None when it is one.
+fn minority(config: &LogConfig) -> Option<String> {
+    let (replicas, quorum) = (config.network.members().len(), config.quorum);
+    let reason =
+        || format!("a quorum of {quorum} is no majority of {replicas} replicas: not writing");
+    (replicas >= 2 * quorum).then(reason)
+}
+
 async fn elect(ensemble: Ensemble, known: u64) -> Result<Outcome, LogError> {
     let lost = |proposal| Ok(Outcome { proposal, index: None });
     let local = Replica::status_of(&ensemble.replica).await?;
@@ -125,13 +133,8 @@ async fn elect(ensemble: Ensemble, known: u64) -> Result<Outcome, LogError> {
     if local.status != Status::Voting {
         return lost(known);
     }
-    let (replicas, quorum) = (ensemble.config.network.members().len(), ensemble.config.quorum);
-    if replicas >= 2 * quorum {
-        let log = ensemble.node.log();
-        slog::error!(
-            log,
-            "a quorum of {quorum} is no majority of {replicas} replicas: not writing"
-        );
+    if let Some(reason) = minority(&ensemble.config) {
+        slog::error!(ensemble.node.log(), "{reason}");
         return lost(known);
     }
     let proposal = known.max(local.promised) + 1;
@@ -164,7 +167,18 @@ impl Coordinator {
         self.write_more(cx);
     }
 
+    /// Gives up the lead once there are so many replicas that a quorum is no majority of them.
+    fn stand_by_majority(&mut self, cx: &Ctx<Self>) {
+        if self.leading.is_some()
+            && let Some(reason) = minority(&self.ensemble.config)
+        {
+            slog::error!(cx.log(), "{reason}");
+            self.leading = None;
+        }
+    }
+
     fn write_more(&mut self, cx: &mut Ctx<Self>) {
+        self.stand_by_majority(cx);
         while self.writing < WINDOW
             && let Some((action, answer)) = self.waiting.pop_front()
         {

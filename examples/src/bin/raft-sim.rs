@@ -1,7 +1,8 @@
 //! Runs the replicated register in simulated storms and judges what its clients saw.
 //! `raft-sim [seeds] [bug]`, where the bug is one of forgets-votes, answers-before-saving,
 //! counts-old-terms, reads-locally. With `SEED=…` it runs that one seed, with `SIM_TRACE=1` it prints
-//! every event.
+//! every event. `CHART=run.html` writes what was sent and who crashed in the last seed's run as a
+//! sequence chart for a browser.
 
 use std::process::ExitCode;
 
@@ -13,7 +14,16 @@ const DEFAULT_SEEDS: u64 = 20;
 fn run(seeds: u64, bug: Option<Bug>) -> Result<(), String> {
     for seed in sim::seeds(seeds) {
         let plan = chaos::Plan { bug, ..chaos::Plan::default() };
-        let history = chaos::run(&mut World::new(seed), plan).map_err(|error| error.to_string())?;
+        let mut world = World::new(seed);
+        let chart = std::env::var_os("CHART");
+        if chart.is_some() {
+            world.keep_chart();
+        }
+        let history = chaos::run(&mut world, plan).map_err(|error| error.to_string())?;
+        if let Some(path) = chart {
+            let page = world.chart().to_html(&format!("register under storms, seed {seed}"));
+            std::fs::write(&path, page).map_err(|error| format!("{}: {error}", path.display()))?;
+        }
         match linearizable::check(0, &history) {
             Ok(_) => println!("seed {seed}: {} operations, linearizable", history.answered()),
             Err(violation) => return Err(format!("seed {seed}: {violation}")),

@@ -1,12 +1,13 @@
 //! A framework that runs a number of tasks in executors of its own and waits for their end.
 //!
-//! `test-framework <master> <path of test-executor> [tasks]`
+//! `test-framework <master> <path of test-executor> [tasks]`: the master is host:port or
+//! zk://host:port,…/path.
 
 use std::collections::BTreeSet;
 use std::process::ExitCode;
-use std::sync::Arc;
+use std::time::Duration;
 
-use coordination::{Leader, StandaloneDetector, url::MasterUrl};
+use coordination::url::MasterUrl;
 use drivers::scheduler::{Config, Scheduler, SchedulerDriver, Status};
 use libprocess::real;
 use protos::ids::{ExecutorId, FrameworkId, OfferId, SlaveId, TaskId};
@@ -15,6 +16,9 @@ use protos::mesos::{
 };
 use protos::resources::Resources;
 use protos::task_state;
+
+/// Of the session with ZooKeeper, where masters are found there.
+const SESSION: Duration = Duration::from_secs(10);
 
 struct TestScheduler {
     executor: ExecutorInfo,
@@ -128,18 +132,16 @@ async fn run(
     executor: &str,
     tasks: usize,
 ) -> Result<Status, Box<dyn std::error::Error>> {
-    let MasterUrl::Standalone(master) = master.parse()? else {
-        return Err("give the master as host:port".into());
-    };
+    let master: MasterUrl = coordination::url::given(master)?.parse()?;
     let config = real::Config::default().from_env(|name| std::env::var(name).ok())?;
     let node = real::start(config).await?;
     let framework = FrameworkInfo { name: "Test Framework".to_owned(), ..FrameworkInfo::default() };
-    let detector = Arc::new(StandaloneDetector::new(Some(Leader::of(master))));
+    let detector = coordination::detector(&node, &master, SESSION);
     let scheduler = TestScheduler::new(executor, tasks)?;
     let driver = SchedulerDriver::start(&node, Config::new(framework, detector), scheduler)?;
     let status = driver.join().await;
     // What was sent last must leave before the program ends.
-    node.sleep(std::time::Duration::from_millis(200)).await;
+    node.sleep(Duration::from_millis(200)).await;
     Ok(status)
 }
 

@@ -65,7 +65,10 @@ impl FilesystemLinux {
             let inside = self.sandbox_directory.strip_prefix("/");
             let sandbox = rootfs.join(inside.unwrap_or(&self.sandbox_directory));
             info.mounts.push(launch::bind(text(&setup.directory), text(&sandbox), true));
-            info.working_directory = Some(text(&self.sandbox_directory));
+            let own = setup.image.as_ref().and_then(|image| image.working_dir.clone());
+            // An absolute one of the image is told by who reads its configuration.
+            let own = own.is_some_and(|path| path.starts_with('/'));
+            info.working_directory = (!own).then(|| text(&self.sandbox_directory));
         }
         for (resource, volume) in setup.persistent_volumes() {
             if !Path::new(&volume.container_path).is_absolute() {

@@ -95,8 +95,5 @@ fn render(request: &Request, text: String) -> Response {
     if agent.starts_with("curl") || agent.starts_with("HTTPie") {
         return Response::ok("text/x-markdown", text);
     }
-    let escaped = text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
-    let page =
-        format!("<!DOCTYPE html><meta charset=utf-8><title>help</title><pre>{escaped}</pre>");
-    Response::ok("text/html; charset=utf-8", page)
+    Response::ok("text/html; charset=utf-8", super::help_page::html(&text))
 }

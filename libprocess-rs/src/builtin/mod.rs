@@ -3,6 +3,7 @@
 
 mod environment;
 mod help;
+mod help_page;
 mod logging;
 mod metrics;
 mod processes;

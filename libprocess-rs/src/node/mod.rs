@@ -207,31 +207,46 @@ impl Node {
     /// # Errors
     /// [`SpawnError::Taken`] while a process of that id runs.
     pub fn spawn<P: Process>(&self, id: &str, process: P) -> Result<Handle<P>, SpawnError> {
-        let me = self.pid(id);
         let inbox = Inbox::new();
         let routes = Routes::<P>::shared();
-        let entry = Entry::new(inbox.clone(), routes.clone());
-        if !self.table().insert(me.id_arc().clone(), entry) {
+        let me = self.pid(id);
+        if !self.enter(&me, &inbox, &routes) {
             return Err(SpawnError::Taken(id.to_owned()));
         }
-        let runner = Runner::new(process, self.clone(), me.clone(), inbox.clone(), routes);
-        let (host, slot) = self.driver().host(Box::new(runner));
-        inbox.attach(host, slot);
-        Ok(Handle::new(me, inbox))
+        Ok(self.run(process, me, inbox, routes))
     }
 
     /// Starts `process` under the next free `prefix(N)`; N counts from 1 for each prefix.
     pub fn spawn_numbered<P: Process>(&self, prefix: &str, process: P) -> Handle<P> {
-        let mut process = Some(process);
+        let inbox = Inbox::new();
+        let routes = Routes::<P>::shared();
         loop {
             let id = self.table().number(prefix);
-            if self.table().mail(&id).is_none()
-                && let Some(process) = process.take()
-                && let Ok(handle) = self.spawn(&id, process)
-            {
-                return handle;
+            let me = Pid::new(id, self.inner.address);
+            // Somebody may have taken that very name before.
+            if self.enter(&me, &inbox, &routes) {
+                return self.run(process, me, inbox, routes);
             }
         }
+    }
+
+    /// Puts a process on the table; false when its id is taken.
+    fn enter<P: Process>(&self, me: &Pid, inbox: &Arc<Inbox<P>>, routes: &Arc<Routes<P>>) -> bool {
+        let entry = Entry::new(inbox.clone(), routes.clone());
+        self.table().insert(me.id_arc().clone(), entry)
+    }
+
+    fn run<P: Process>(
+        &self,
+        process: P,
+        me: Pid,
+        inbox: Arc<Inbox<P>>,
+        routes: Arc<Routes<P>>,
+    ) -> Handle<P> {
+        let runner = Runner::new(process, self.clone(), me.clone(), inbox.clone(), routes);
+        let (host, slot) = self.driver().host(Box::new(runner));
+        inbox.attach(host, slot);
+        Handle::new(me, inbox)
     }
 
     /// Asks a local process to stop: at once, dropping what is queued (`inject`), or after it.

@@ -13,9 +13,9 @@ use crate::driver::{Progress, Run};
 use crate::inbox::Wake;
 
 /// Events of one process handled before another gets its turn.
-const BATCH: usize = 256;
+const BATCH: usize = 1024;
 /// Turns given before sockets and timers of the thread get theirs.
-const TURNS: usize = 64;
+const TURNS: usize = 16;
 
 #[derive(Default)]
 struct State {

@@ -1,18 +1,57 @@
 //! The real disk: one thread for each node that does operations in the order they were asked for,
-//! so that what an actor wrote first is durable first.
+//! so that what an actor wrote first is durable first. Writes that wait for the thread are made
+//! durable together, see `commit`.
+
+mod commit;
 
 use std::fs;
-use std::io::{Read, Seek, SeekFrom, Write};
+use std::io::{Read, Seek, SeekFrom};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Sender, channel};
+use std::sync::mpsc::{Receiver, Sender, channel};
 
 use bytes::Bytes;
 use futures::channel::oneshot;
 
 use crate::disk::{Disk, DiskError, DiskFuture, FileInfo};
 
-type Job = Box<dyn FnOnce() + Send>;
+use commit::{Batch, Change, Reply};
+
+enum Job {
+    /// To be made durable, with others if there are some.
+    Change(PathBuf, Change, Reply),
+    /// What no change before it can matter to.
+    Beside(Box<dyn FnOnce() + Send>),
+    /// Anything else; all changes before are durable by then.
+    After(Box<dyn FnOnce() + Send>),
+}
+
+/// Most changes that are made durable at once.
+const MAX_BATCH: usize = 1024;
+
+fn work(jobs: &Receiver<Job>) {
+    let mut batch = Batch::default();
+    while let Ok(job) = jobs.recv() {
+        take(job, &mut batch);
+        while batch.len() < MAX_BATCH
+            && let Ok(job) = jobs.try_recv()
+        {
+            take(job, &mut batch);
+        }
+        std::mem::take(&mut batch).commit();
+    }
+}
+
+fn take(job: Job, batch: &mut Batch) {
+    match job {
+        Job::Change(path, change, reply) => batch.add(&path, change, reply),
+        Job::Beside(job) => job(),
+        Job::After(job) => {
+            std::mem::take(batch).commit();
+            job();
+        }
+    }
+}
 
 /// Handle to the thread; it ends when the last handle is dropped.
 pub(crate) struct RealDisk {
@@ -22,9 +61,7 @@ pub(crate) struct RealDisk {
 impl RealDisk {
     pub(crate) fn start() -> std::io::Result<Self> {
         let (jobs, queue) = channel::<Job>();
-        std::thread::Builder::new()
-            .name("disk".to_owned())
-            .spawn(move || queue.into_iter().for_each(|job| job()))?;
+        std::thread::Builder::new().name("disk".to_owned()).spawn(move || work(&queue))?;
         Ok(Self { jobs })
     }
 
@@ -34,50 +71,53 @@ impl RealDisk {
         path: &Path,
         work: impl FnOnce(&Path) -> std::io::Result<T> + Send + 'static,
     ) -> DiskFuture<T> {
+        self.ask(operation, path, work, Job::After)
+    }
+
+    fn beside<T: Send + 'static>(
+        &self,
+        operation: &'static str,
+        path: &Path,
+        work: impl FnOnce(&Path) -> std::io::Result<T> + Send + 'static,
+    ) -> DiskFuture<T> {
+        self.ask(operation, path, work, Job::Beside)
+    }
+
+    fn ask<T: Send + 'static>(
+        &self,
+        operation: &'static str,
+        path: &Path,
+        work: impl FnOnce(&Path) -> std::io::Result<T> + Send + 'static,
+        kind: fn(Box<dyn FnOnce() + Send>) -> Job,
+    ) -> DiskFuture<T> {
         let (sender, receiver) = oneshot::channel();
-        let (target, wanted) = (path.to_owned(), path.to_owned());
+        let target = path.to_owned();
         let job = Box::new(move || {
             let _ = sender.send(work(&target));
         });
         // A thread that is gone shows as a cancelled receiver.
-        let _ = self.jobs.send(job);
-        Box::pin(async move {
-            let gone = || Err(std::io::Error::other("the disk thread is gone"));
-            let done = receiver.await.unwrap_or_else(|_| gone());
-            done.map_err(|source| DiskError { operation, path: wanted, source })
-        })
+        let _ = self.jobs.send(kind(job));
+        answer(operation, path, receiver)
+    }
+
+    fn change(&self, operation: &'static str, path: &Path, change: Change) -> DiskFuture<()> {
+        let (sender, receiver) = oneshot::channel();
+        let _ = self.jobs.send(Job::Change(path.to_owned(), change, sender));
+        answer(operation, path, receiver)
     }
 }
 
-fn parent(path: &Path) -> &Path {
-    match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    }
-}
-
-fn sync_dir(path: &Path) -> std::io::Result<()> {
-    fs::File::open(path)?.sync_all()
-}
-
-fn replace(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    fs::create_dir_all(parent(path))?;
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let temporary = parent(path).join(format!(".{name}.tmp"));
-    let mut file = fs::File::create(&temporary)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    fs::rename(&temporary, path)?;
-    sync_dir(parent(path))
-}
-
-fn append(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let fresh = !path.exists();
-    fs::create_dir_all(parent(path))?;
-    let mut file = fs::OpenOptions::new().append(true).create(true).open(path)?;
-    file.write_all(bytes)?;
-    file.sync_data()?;
-    if fresh { sync_dir(parent(path)) } else { Ok(()) }
+fn answer<T: Send + 'static>(
+    operation: &'static str,
+    path: &Path,
+    receiver: oneshot::Receiver<std::io::Result<T>>,
+) -> DiskFuture<T> {
+    let path = path.to_owned();
+    Box::pin(async move {
+        let gone = || Err(std::io::Error::other("the disk thread is gone"));
+        let done = receiver.await.unwrap_or_else(|_| gone());
+        done.map_err(|source| DiskError { operation, path, source })
+    })
 }
 
 fn remove(path: &Path) -> std::io::Result<()> {
@@ -143,16 +183,6 @@ fn read_at(path: &Path, offset: u64, length: usize) -> std::io::Result<Bytes> {
     Ok(bytes.into())
 }
 
-fn symlink(target: &Path, link: &Path) -> std::io::Result<()> {
-    fs::create_dir_all(parent(link))?;
-    let name = link.file_name().unwrap_or_default().to_string_lossy();
-    let temporary = parent(link).join(format!(".{name}.tmp"));
-    remove(&temporary)?;
-    std::os::unix::fs::symlink(target, &temporary)?;
-    fs::rename(&temporary, link)?;
-    sync_dir(parent(link))
-}
-
 fn space(path: &Path) -> std::io::Result<(u64, u64)> {
     let stat = nix::sys::statvfs::statvfs(path)?;
     let unit = stat.fragment_size();
@@ -169,11 +199,11 @@ impl Disk for RealDisk {
     }
 
     fn write(&self, path: &Path, bytes: Bytes) -> DiskFuture<()> {
-        self.submit("write", path, move |path| replace(path, &bytes))
+        self.change("write", path, Change::Replace(bytes))
     }
 
     fn append(&self, path: &Path, bytes: Bytes) -> DiskFuture<()> {
-        self.submit("append to", path, move |path| append(path, &bytes))
+        self.change("append to", path, Change::Append(bytes))
     }
 
     fn truncate(&self, path: &Path, size: u64) -> DiskFuture<()> {
@@ -185,7 +215,7 @@ impl Disk for RealDisk {
     }
 
     fn create_dir(&self, path: &Path) -> DiskFuture<()> {
-        self.submit("create directory", path, |path| fs::create_dir_all(path))
+        self.beside("create directory", path, |path| fs::create_dir_all(path))
     }
 
     fn remove(&self, path: &Path) -> DiskFuture<()> {
@@ -201,8 +231,7 @@ impl Disk for RealDisk {
     }
 
     fn symlink(&self, target: &Path, link: &Path) -> DiskFuture<()> {
-        let target = target.to_owned();
-        self.submit("link", link, move |link| symlink(&target, link))
+        self.change("link", link, Change::Link(target.to_owned()))
     }
 
     fn canonicalize(&self, path: &Path) -> DiskFuture<PathBuf> {
@@ -210,11 +239,11 @@ impl Disk for RealDisk {
     }
 
     fn chown(&self, path: &Path, uid: u32, gid: u32) -> DiskFuture<()> {
-        self.submit("chown", path, move |path| std::os::unix::fs::chown(path, Some(uid), Some(gid)))
+        self.beside("chown", path, move |path| std::os::unix::fs::chown(path, Some(uid), Some(gid)))
     }
 
     fn space(&self, path: &Path) -> DiskFuture<(u64, u64)> {
-        self.submit("measure", path, space)
+        self.beside("measure", path, space)
     }
 }
 

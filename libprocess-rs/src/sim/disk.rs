@@ -1,11 +1,13 @@
 //! The disk of a simulated node: operations take effect in order, when they complete. A node that
 //! crashes before loses them.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use futures::channel::oneshot;
+use rand::Rng;
 
 use super::files::Files;
 use super::queue::{Entry, LifeId};
@@ -13,8 +15,48 @@ use super::state::Shared;
 use crate::Time;
 use crate::disk::{Disk, DiskError, DiskFuture, FileInfo};
 
-/// A disk operation on its way: does its work and tells who waits for it.
-pub(super) type DiskJob = Box<dyn FnOnce(Time, Extent) + Send>;
+/// A disk operation on its way.
+pub(super) struct DiskJob {
+    operation: &'static str,
+    path: PathBuf,
+    /// Does the work and tells who waits for it.
+    work: Box<dyn FnOnce(Time, Extent) + Send>,
+}
+
+impl DiskJob {
+    pub(super) fn run(self, now: Time, extent: Extent) {
+        (self.work)(now, extent);
+    }
+}
+
+/// What becomes of unfinished operations when their host fails, None where nothing does: those up to
+/// some point are done. Of the changes behind it, which were under way together, the appends may be
+/// there: some of a file's whole and then one in part.
+pub(super) fn torn(jobs: Vec<DiskJob>, rng: &mut impl Rng) -> Vec<(DiskJob, Option<Extent>)> {
+    let whole = rng.random_range(0..=jobs.len());
+    let (mut cut, mut together) = (BTreeSet::new(), true);
+    let fate = |(number, job): (usize, DiskJob)| {
+        let extent = match job.operation {
+            _ if number < whole => Some(Extent::All),
+            APPEND if !together || cut.contains(&job.path) => None,
+            APPEND if rng.random_bool(0.5) => Some(Extent::All),
+            APPEND => Some(Extent::Share(rng.random_range(0.0..1.0))),
+            other => {
+                together &= other == WRITE || other == LINK;
+                None
+            }
+        };
+        if extent != Some(Extent::All) {
+            cut.insert(job.path.clone());
+        }
+        (job, extent)
+    };
+    jobs.into_iter().enumerate().map(fate).collect()
+}
+
+const WRITE: &str = "write";
+const LINK: &str = "link";
+const APPEND: &str = "append to";
 
 /// How much of an operation gets done.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
@@ -53,7 +95,7 @@ impl SimDisk {
     ) -> DiskFuture<T> {
         let (sender, receiver) = oneshot::channel();
         let (store, target, wanted) = (self.store.clone(), path.to_owned(), path.to_owned());
-        let job: DiskJob = Box::new(move |now, extent| {
+        let work = Box::new(move |now, extent| {
             let done = {
                 let mut files = store.lock();
                 files.now = now;
@@ -66,6 +108,7 @@ impl SimDisk {
         let life = self.life;
         self.shared.with(|state| {
             let at = state.disk_time(life);
+            let job = DiskJob { operation, path: wanted.clone(), work };
             state.push(at, Entry::Disk { life, job });
         });
         Box::pin(async move {
@@ -86,11 +129,11 @@ impl Disk for SimDisk {
     }
 
     fn write(&self, path: &Path, bytes: Bytes) -> DiskFuture<()> {
-        self.submit("write", path, move |files, path| files.write(path, &bytes))
+        self.submit(WRITE, path, move |files, path| files.write(path, &bytes))
     }
 
     fn append(&self, path: &Path, bytes: Bytes) -> DiskFuture<()> {
-        self.submit("append to", path, move |files, path| files.append(path, &bytes))
+        self.submit(APPEND, path, move |files, path| files.append(path, &bytes))
     }
 
     fn truncate(&self, path: &Path, size: u64) -> DiskFuture<()> {
@@ -115,7 +158,7 @@ impl Disk for SimDisk {
 
     fn symlink(&self, target: &Path, link: &Path) -> DiskFuture<()> {
         let target = target.to_owned();
-        self.submit("link", link, move |files, link| files.symlink(&target, link))
+        self.submit(LINK, link, move |files, link| files.symlink(&target, link))
     }
 
     fn canonicalize(&self, path: &Path) -> DiskFuture<PathBuf> {

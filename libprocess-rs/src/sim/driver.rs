@@ -57,14 +57,13 @@ impl Driver for SimDriver {
     fn arm(&self, delay: Duration, fire: Fire) -> TimerId {
         let life = self.life;
         let (timer, refused) = self.shared.with(|state| {
-            let timer = state.next_id();
-            let at = state.now + delay;
-            let refused = match state.lives.get_mut(&life) {
-                Some(alive) => alive.timers.insert(timer, fire),
-                None => Some(fire),
+            let Some(alive) = state.lives.get_mut(life) else {
+                // No timer has this number.
+                return (TimerId::MAX, Some(fire));
             };
-            state.push(at, Entry::Timer { life, timer });
-            (timer, refused)
+            let timer = alive.timers.insert(fire);
+            state.push(state.now + delay, Entry::Timer { life, timer });
+            (timer, None)
         });
         // Dropped outside the lock: what a timer holds may wake others.
         drop(refused);
@@ -72,13 +71,12 @@ impl Driver for SimDriver {
     }
 
     fn disarm(&self, timer: TimerId) {
-        let fire =
-            self.shared.with(|state| state.lives.get_mut(&self.life)?.timers.swap_remove(&timer));
+        let fire = self.shared.with(|state| state.lives.get_mut(self.life)?.timers.remove(timer));
         drop(fire);
     }
 
     fn host(&self, runner: Box<dyn Run>) -> (Arc<dyn Wake>, u64) {
-        let (slot, refused) = self.shared.with(|state| match state.lives.get_mut(&self.life) {
+        let (slot, refused) = self.shared.with(|state| match state.lives.get_mut(self.life) {
             Some(alive) => {
                 alive.hosted.push(Some(runner));
                 (alive.hosted.len() - 1, None)

@@ -44,7 +44,7 @@ impl Shared {
     pub(super) fn spawn(self: &Arc<Self>, life: LifeId, future: BoxFuture<'static, ()>) {
         let refused = self.with(|state| {
             let task = state.next_id();
-            let Some(alive) = state.lives.get_mut(&life) else {
+            let Some(alive) = state.lives.get_mut(life) else {
                 return Some(future);
             };
             let waker = Arc::new(TaskWaker {
@@ -63,7 +63,7 @@ impl Shared {
 
     /// Polls a task once.
     pub(super) fn poll(&self, life: LifeId, id: u64) {
-        let taken = self.with(|state| state.lives.get_mut(&life)?.tasks.swap_remove(&id));
+        let taken = self.with(|state| state.lives.get_mut(life)?.tasks.swap_remove(&id));
         let Some(mut task) = taken else {
             return;
         };
@@ -71,7 +71,7 @@ impl Shared {
         let waker = Waker::from(task.waker.clone());
         let polled = task.future.as_mut().poll(&mut Context::from_waker(&waker));
         if polled.is_pending() {
-            let refused = self.with(|state| match state.lives.get_mut(&life) {
+            let refused = self.with(|state| match state.lives.get_mut(life) {
                 Some(alive) => {
                     alive.tasks.insert(id, task);
                     None

@@ -51,6 +51,7 @@ mod programs;
 mod queue;
 mod rules;
 mod run;
+mod slots;
 mod state;
 mod step;
 mod trace;

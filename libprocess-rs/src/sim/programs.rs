@@ -178,7 +178,7 @@ impl SpawnedProgram {
     fn output(&self, which: usize, bytes: &[u8]) {
         let file = self.shared.with(|state| {
             let life = state.life_at(self.node.address())?;
-            let store = state.lives.get(&life)?.store.clone();
+            let store = state.lives.get(life)?.store.clone();
             let running = state.programs.by_pid.get_mut(&self.pid)?;
             match &running.outputs[which] {
                 Output::File(path) => Some((store, path.clone())),
@@ -244,7 +244,7 @@ impl Subprocesses for SimSubprocesses {
             });
         }
         self.shared.with(|state| {
-            let own = state.lives.get(&self.life).and_then(|life| life.program);
+            let own = state.lives.get(self.life).and_then(|life| life.program);
             // As to kill(2), group 0 is the caller's own.
             let target = match (target, own) {
                 (Target::Group(0), Some(own)) => Target::Group(own),
@@ -300,7 +300,7 @@ impl State {
         let (ended, receiver) = oneshot::channel();
         let pid = FIRST_PID + self.programs.started;
         self.programs.started += 1;
-        let parent = self.lives.get(&request.parent).and_then(|life| life.program);
+        let parent = self.lives.get(request.parent).and_then(|life| life.program);
         let running = Running {
             life,
             parent,
@@ -314,7 +314,7 @@ impl State {
             waiters: Vec::new(),
         };
         self.programs.by_pid.insert(pid, running);
-        if let Some(alive) = self.lives.get_mut(&life) {
+        if let Some(alive) = self.lives.get_mut(life) {
             alive.program = Some(pid);
             let (address, program) = (alive.address, &request.command.program);
             self.note(&address, "program", &Detail::Text(format_args!("{pid} {program}")));

@@ -29,7 +29,7 @@ impl World {
         let address = at.at();
         let found = self.shared.with(|state| {
             let life = state.life_at(address)?;
-            Some((life, state.lives.get(&life)?.node.clone()))
+            Some((life, state.lives.get(life)?.node.clone()))
         });
         let Some((life, node)) = found else {
             return Response::status(503);

@@ -17,8 +17,9 @@ use super::executor::Task;
 use super::net::Net;
 use super::programs::Programs;
 use super::queue::{Entry, LifeId, Queue};
+use super::slots::{Lives, Timers};
 use super::trace::{Detail, Trace};
-use crate::driver::{Fire, Run, TimerId};
+use crate::driver::Run;
 use crate::{Node, Time};
 
 /// When every world starts: 2015-01-01 00:00:00 UTC.
@@ -37,7 +38,7 @@ pub(super) struct Life {
     /// By slot; None while a process runs, and where one has ended.
     pub(super) hosted: Vec<Option<Box<dyn Run>>>,
     pub(super) tasks: Map<u64, Task>,
-    pub(super) timers: Map<TimerId, Fire>,
+    pub(super) timers: Timers,
     pub(super) store: Store,
     /// When the disk is done with what it was asked so far.
     pub(super) disk_busy_until: Time,
@@ -55,7 +56,7 @@ pub(super) struct State {
     /// Seeds of processes; apart, so that faults do not change them.
     pub(super) seeds: ChaCha8Rng,
     pub(super) trace: Trace,
-    pub(super) lives: Map<LifeId, Box<Life>>,
+    pub(super) lives: Lives,
     pub(super) current: Map<SocketAddrV4, LifeId>,
     /// Clock skew in nanoseconds.
     pub(super) skews: BTreeMap<SocketAddrV4, i64>,
@@ -87,7 +88,7 @@ impl Shared {
             rng: stream(1),
             seeds: stream(2),
             trace: Trace::new(print),
-            lives: Map::default(),
+            lives: Lives::default(),
             current: Map::default(),
             skews: BTreeMap::new(),
             net: Net::default(),
@@ -144,7 +145,7 @@ impl State {
     pub(super) fn disk_time(&mut self, life: LifeId) -> Time {
         let latency = self.draw(DISK_LATENCY);
         let now = self.now;
-        match self.lives.get_mut(&life) {
+        match self.lives.get_mut(life) {
             Some(alive) => {
                 alive.disk_busy_until = alive.disk_busy_until.max(now) + latency;
                 alive.disk_busy_until
@@ -154,7 +155,7 @@ impl State {
     }
 
     pub(super) fn address_of(&self, life: LifeId) -> Option<SocketAddrV4> {
-        self.lives.get(&life).map(|life| life.address)
+        self.lives.get(life).map(|life| life.address)
     }
 
     pub(super) fn life_at(&self, address: SocketAddrV4) -> Option<LifeId> {
@@ -177,7 +178,7 @@ impl State {
     pub(super) fn park(&mut self, entry: Entry) -> Option<Entry> {
         let parked = entry
             .life()
-            .and_then(|life| self.lives.get_mut(&life))
+            .and_then(|life| self.lives.get_mut(life))
             .and_then(|life| life.parked.as_mut());
         match parked {
             Some(parked) => {
@@ -191,7 +192,7 @@ impl State {
     /// Ends a life. What it held is returned, to be dropped outside the lock.
     #[must_use]
     pub(super) fn end(&mut self, id: LifeId, kind: &'static str) -> Option<Box<Life>> {
-        let life = self.lives.swap_remove(&id)?;
+        let life = self.lives.remove(id)?;
         self.current.swap_remove(&life.address);
         self.note(&life.address, kind, &Detail::Nothing);
         self.mark(life.address, kind);

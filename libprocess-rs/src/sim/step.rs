@@ -40,7 +40,7 @@ impl World {
             Entry::Lost { life, peer, connection, news } => {
                 let node = self.shared.with(|state| {
                     let told = state.lost(life, peer, connection, news);
-                    state.lives.get(&life).filter(|_| told).map(|l| l.node.clone())
+                    state.lives.get(life).filter(|_| told).map(|l| l.node.clone())
                 });
                 if let Some(node) = node {
                     node.connection_lost(peer);
@@ -54,7 +54,7 @@ impl World {
                 });
                 // The operations of a node that crashed are lost.
                 if let Some(now) = now {
-                    job(now, Extent::All);
+                    job.run(now, Extent::All);
                 }
             }
             Entry::Spawn(request) => self.start_program(*request),
@@ -81,7 +81,7 @@ impl World {
 
     fn run_process(&mut self, life: LifeId, slot: u64) {
         let taken = self.shared.with(|state| {
-            let alive = state.lives.get_mut(&life)?;
+            let alive = state.lives.get_mut(life)?;
             let runner = alive.hosted.get_mut(slot as usize)?.take()?;
             let address = alive.address;
             state.note(&address, "run", &Detail::Process(runner.pid()));
@@ -101,7 +101,7 @@ impl World {
             if progress == Progress::More {
                 state.push_now(Entry::Run { life, slot });
             }
-            match state.lives.get_mut(&life) {
+            match state.lives.get_mut(life) {
                 Some(alive) => alive.hosted.get_mut(slot as usize)?.replace(runner),
                 None => Some(runner),
             }
@@ -111,8 +111,8 @@ impl World {
 
     fn fire(&mut self, life: LifeId, timer: u64) {
         let fire = self.shared.with(|state| {
-            let alive = state.lives.get_mut(&life)?;
-            let fire = alive.timers.swap_remove(&timer)?;
+            let alive = state.lives.get_mut(life)?;
+            let fire = alive.timers.remove(timer)?;
             let address = alive.address;
             state.note(&address, "timer", &Detail::Number(timer));
             Some(fire)
@@ -128,7 +128,7 @@ impl World {
             let life = state.life_at(address);
             // The connection ended with the life that it was made to.
             let alive = life.filter(|life| meant.is_none_or(|meant| meant == *life));
-            let node = alive.and_then(|life| Some(state.lives.get(&life)?.node.clone()));
+            let node = alive.and_then(|life| Some(state.lives.get(life)?.node.clone()));
             let kind = if node.is_some() { "message" } else { "dead" };
             state.note_message(&address, kind, &envelope);
             node
@@ -146,7 +146,7 @@ impl World {
             return;
         };
         let parent = self.shared.with(|state| {
-            let parent = state.lives.get(&request.parent)?;
+            let parent = state.lives.get(request.parent)?;
             Some((parent.node.clone(), parent.store.clone()))
         });
         let Some((parent, store)) = parent else {

@@ -7,15 +7,16 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use rand::{Rng, SeedableRng};
+use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
 use super::chart::Chart;
-use super::disk::{Extent, Store};
+use super::disk::{Extent, Store, torn};
 use super::driver::SimDriver;
 use super::programs::SpawnedProgram;
 use super::queue::LifeId;
 use super::rules::{Rule, RuleId};
+use super::slots::Timers;
 use super::state::{Life, Map, Shared};
 use super::trace::Detail;
 use crate::{Node, NodeConfig, Pid, Time};
@@ -127,15 +128,14 @@ impl World {
             node: node.clone(),
             hosted: Vec::new(),
             tasks: Map::default(),
-            timers: Map::default(),
+            timers: Timers::default(),
             store: store.clone(),
             disk_busy_until: Time::EPOCH,
             parked: None,
             program: None,
         };
         let id = self.shared.with(|state| {
-            let id = state.next_id();
-            state.lives.insert(id, Box::new(life));
+            let id = state.lives.insert(life);
             state.current.insert(address, id);
             state.note(&address, "start", &Detail::Nothing);
             state.mark(address, "start");
@@ -158,7 +158,7 @@ impl World {
     pub fn living(&self, at: impl At) -> Option<Node> {
         self.shared.with(|state| {
             let life = state.life_at(at.at())?;
-            Some(state.lives.get(&life)?.node.clone())
+            Some(state.lives.get(life)?.node.clone())
         })
     }
 
@@ -171,21 +171,25 @@ impl World {
     }
 
     /// As [`World::crash`], with disk operations under way: some of the oldest are done all the
-    /// same, and the bytes of an append may be there in part. How many is drawn from the seed.
+    /// same, and appends that were under way together may be there for some files only, the last of
+    /// a file in part. How many is drawn from the seed.
     pub fn crash_torn(&mut self, at: impl At) {
         let address = at.at();
-        let (jobs, now, done, share) = self.shared.with(|state| {
+        let (jobs, now) = self.shared.with(|state| {
             let life = state.life_at(address);
             let jobs = life.map(|life| state.queue.take_disk_jobs(life)).unwrap_or_default();
-            let done = state.rng.random_range(0..=jobs.len());
-            let share = state.rng.random_range(0.0..1.0);
-            state.note(&address, "torn", &Detail::Text(format_args!("{done} of {}", jobs.len())));
-            (jobs, state.now, done, share)
+            let jobs = torn(jobs, &mut state.rng);
+            let done = jobs.iter().filter(|(_, extent)| extent.is_some()).count();
+            let text = format_args!("{done} of {}", jobs.len());
+            state.note(&address, "torn", &Detail::Text(text));
+            (jobs, state.now)
         });
         let store = self.store(address);
         self.crash(address);
-        for (number, job) in jobs.into_iter().take(done + 1).enumerate() {
-            job(now, if number < done { Extent::All } else { Extent::Share(share) });
+        for (job, extent) in jobs {
+            if let Some(extent) = extent {
+                job.run(now, extent);
+            }
         }
         if let Some(store) = store {
             store.lock().extent = Extent::All;
@@ -210,7 +214,7 @@ impl World {
         let address = at.at();
         self.shared.with(|state| {
             let life = state.life_at(address);
-            if let Some(life) = life.and_then(|life| state.lives.get_mut(&life)) {
+            if let Some(life) = life.and_then(|life| state.lives.get_mut(life)) {
                 life.parked.get_or_insert_default();
                 state.note(&address, "freeze", &Detail::Nothing);
                 state.mark(address, "freeze");
@@ -223,7 +227,7 @@ impl World {
         let address = at.at();
         self.shared.with(|state| {
             let life = state.life_at(address);
-            let parked = life.and_then(|life| state.lives.get_mut(&life)?.parked.take());
+            let parked = life.and_then(|life| state.lives.get_mut(life)?.parked.take());
             if let Some(parked) = parked {
                 state.note(&address, "thaw", &Detail::Nothing);
                 state.mark(address, "thaw");
@@ -292,7 +296,7 @@ impl World {
         place.or_else(|| {
             self.shared.with(|state| {
                 let life = state.life_at(address)?;
-                Some(state.lives.get(&life)?.store.clone())
+                Some(state.lives.get(life)?.store.clone())
             })
         })
     }

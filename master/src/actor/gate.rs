@@ -71,7 +71,7 @@ fn waits_for_authentication(name: &str) -> bool {
 
 impl Master {
     fn passes(&mut self, envelope: &Envelope, cx: &mut Ctx<Self>) -> bool {
-        if self.state.elected.is_none() {
+        if self.state.elected.is_none() || !self.may_act(cx) {
             cx.node().metrics().counter("master/dropped_messages").increment();
             return false;
         }

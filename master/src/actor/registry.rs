@@ -62,6 +62,9 @@ impl Master {
 
     /// What is not durable must not be seen: a master without its registry ends.
     pub(super) fn give_up(&mut self, why: &str, cx: &mut Ctx<Self>) {
+        if std::mem::replace(&mut self.over, true) {
+            return;
+        }
         slog::crit!(cx.log(), "master ends"; "reason" => why);
         (self.state.config.fatal.0)(why);
         cx.stop();

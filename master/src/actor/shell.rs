@@ -34,6 +34,9 @@ impl Master {
         cx: &mut Ctx<Self>,
         decide: impl FnOnce(&mut State, &mut Effects),
     ) {
+        if !self.may_act(cx) {
+            return;
+        }
         let mut fx = Effects::default();
         decide(&mut self.state, &mut fx);
         self.views.stale();

@@ -1,6 +1,7 @@
 //! The flags of `mesos-master`; environment variables `MESOS_*` stand in for them.
 
 mod allocation;
+mod election;
 mod idle;
 mod registry;
 mod security;
@@ -15,6 +16,7 @@ use libprocess::flags::Logging;
 use protos::duration;
 
 pub use allocation::Allocation;
+pub use election::{Election, FlagsError, Place};
 pub use idle::IdleFlags;
 pub use registry::{Rate, Registry};
 pub use security::Security;
@@ -52,12 +54,6 @@ pub struct Flags {
     /// Name of the cluster
     #[arg(long, help_heading = "Cluster")]
     pub cluster: Option<String>,
-    /// Directory for what the master keeps on disk
-    #[arg(long, help_heading = "Cluster")]
-    pub work_dir: Option<PathBuf>,
-    /// Where the registry is kept: in_memory, or file for a file below the work directory
-    #[arg(long, help_heading = "Cluster", default_value = "in_memory", value_parser = ["in_memory", "file"])]
-    pub registry: String,
 
     /// Time between pings of a slave, 1secs to 15mins
     #[arg(long, help_heading = "Slaves", alias = "slave_ping_timeout", default_value = "15secs", value_parser = ping_timeout)]
@@ -98,6 +94,9 @@ pub struct Flags {
     #[arg(long, help_heading = "Frameworks", default_value_t = true, action = clap::ArgAction::Set)]
     pub publish_per_framework_metrics: bool,
 
+    /// Election and the registry's place
+    #[command(flatten)]
+    pub election: Election,
     /// The allocator
     #[command(flatten)]
     pub allocation: Allocation,
@@ -344,7 +343,11 @@ mod tests {
             "--agent_ping_timeout=1ms",
             "--max_agent_ping_timeouts=0",
             "--weights=a=-1",
-            "--registry=replicated_log",
+            "--registry=nowhere",
+            "--zk=zk://host/path",
+            "--zk=http://host:1/path",
+            "--quorum=0",
+            "--zk_session_timeout=0ns",
             "--offer_timeout=5",
             "--acls=nonsense",
             "--role_sorter=fair",

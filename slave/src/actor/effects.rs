@@ -63,6 +63,7 @@ impl Slave {
                     }
                 });
             }
+            Effect::Resources(change) => self.change_resources(change, cx),
             Effect::Launch(framework, executor) => self.launch(framework, executor, cx),
             Effect::Resize { framework, executor, container, allocation } => {
                 let resized = self.containerizer.update(&container, allocation);

@@ -43,7 +43,7 @@ impl Slave {
             let message = RegisterSlaveMessage {
                 slave: self.state.info.clone(),
                 version: Some(self.state.config.version.clone()),
-                checkpointed_resources: Vec::new(),
+                checkpointed_resources: self.state.checkpointed.clone(),
                 agent_capabilities: capabilities(),
                 resource_version_uuid: None,
             };
@@ -79,7 +79,7 @@ impl Slave {
             executor_infos: known.map(|executor| executor.info.clone()).collect(),
             completed_frameworks: Vec::new(),
             version: Some(self.state.config.version.clone()),
-            checkpointed_resources: Vec::new(),
+            checkpointed_resources: self.state.checkpointed.clone(),
             frameworks: frameworks.map(|framework| framework.info.clone()).collect(),
             agent_capabilities: capabilities(),
             resource_version_uuid: None,

@@ -6,6 +6,7 @@ mod master;
 mod orders;
 mod oversubscription;
 mod recover;
+mod resources;
 
 use std::sync::Arc;
 

@@ -10,8 +10,8 @@ use protos::mesos::internal::*;
 use super::Slave;
 use crate::calls::run_task::Fresh;
 use crate::calls::{
-    executors, framework, kill, messages, operations, reregister, run_task, run_task_group,
-    shutdown, updates,
+    executors, framework, kill, messages, operations, reregister, resources, run_task,
+    run_task_group, shutdown, updates,
 };
 use crate::effects::Effect;
 use crate::registration::Standing;
@@ -142,7 +142,9 @@ impl Slave {
         m: CheckpointResourcesMessage,
         cx: &mut Ctx<Self>,
     ) {
-        slog::debug!(cx.log(), "checkpointed resources noted"; "count" => m.resources.len());
+        if self.is_from_master(cx, "checkpointed resources") {
+            self.decide(cx, |state, fx| resources::checkpoint(state, &m.resources, fx));
+        }
     }
 
     pub(super) fn apply_operation(&mut self, m: ApplyOperationMessage, cx: &mut Ctx<Self>) {

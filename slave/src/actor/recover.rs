@@ -28,6 +28,7 @@ impl Slave {
             slog::info!(cx.log(), "the host was started anew: nothing runs of what ran before");
         }
         self.remember_boot(&found, cx);
+        self.recover_resources(found.resources.clone(), found.resources_target.clone(), cx);
         let Recovered { info: Some(then), frameworks, .. } = found else {
             return self.take_over(Plan::default(), cx);
         };

@@ -6,6 +6,7 @@ pub(crate) mod kill;
 pub(crate) mod messages;
 pub(crate) mod operations;
 pub(crate) mod reregister;
+pub(crate) mod resources;
 pub(crate) mod run_task;
 pub(crate) mod run_task_group;
 pub(crate) mod shutdown;

@@ -16,7 +16,7 @@ use crate::effects::{Effect, Effects};
 use crate::paths;
 use crate::state::{Executor, ExecutorState, State};
 
-use super::{framework, terminated};
+use super::{framework, resources, terminated};
 
 /// What a command executor needs besides its task.
 const COMMAND_EXECUTOR: &str = "cpus:0.1;mem:32";
@@ -62,7 +62,11 @@ pub(crate) fn run_task(
         return fx.refuse(format!("task {task_id} of framework {id} is here already"));
     }
     let known = found.map(|executor| executor.state);
-    let objection = objection(found, &message, &task_id);
+    let unknown = (!resources::knows(state, &message.task)).then_some((
+        Reason::ResourcesUnknown,
+        "its reserved resources or volumes are not known here",
+    ));
+    let objection = objection(found, &message, &task_id).or(unknown);
     let pid = message.pid.as_deref().and_then(|pid| pid.parse::<Pid>().ok());
     framework::learn(state, &id, &message.framework, pid, fx);
     if let Some((reason, why)) = objection {

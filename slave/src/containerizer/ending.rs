@@ -38,6 +38,10 @@ impl MesosContainerizer {
             let id = id.clone();
             self.fetcher.tell(move |fetcher, cx| fetcher.stop(&id, cx));
         }
+        if let Some(container) = self.containers.get_mut(id) {
+            // Who waits for its image need not wait any more.
+            container.cancel = None;
+        }
         if self.step(id, State::Destroying) {
             // Before the command is started there is nothing to kill: the launch notices.
             self.kill(id, cx);
@@ -63,13 +67,23 @@ impl MesosContainerizer {
         let id = id.clone();
         if over && !std::mem::replace(&mut container.cleaning, true) {
             let cleaning: Vec<_> = self.isolators.iter().rev().map(|i| i.cleanup(&id)).collect();
+            let images = self.images.as_ref().map(|images| images.destroy(&id));
             let cleaning = async move {
                 for cleaned in cleaning {
                     // One that fails keeps nobody else from cleaning up.
                     let _ = cleaned.await;
                 }
+                match images {
+                    Some(removed) => removed.await,
+                    None => Ok(()),
+                }
             };
-            cx.defer(cleaning, move |this, (), _| this.cleaned_up(&id));
+            cx.defer(cleaning, move |this, removed: Result<(), String>, cx| {
+                if let Err(reason) = removed {
+                    slog::warn!(cx.log(), "its root is left"; "container" => %id, "reason" => reason);
+                }
+                this.cleaned_up(&id);
+            });
         } else if started && !over {
             // Processes that were forked meanwhile are caught in the next round.
             cx.after(KILL_AGAIN, move |this, cx| this.kill(&id, cx));

@@ -90,6 +90,9 @@ impl Containerizer for Front {
         let told = self.0.ask_later(move |this, cx| {
             this.take_over(&known, cx);
             this.fetcher.tell(Fetcher::clear);
+            if let Some(images) = &this.images {
+                images.recover(known.iter().map(|found| found.id.clone()).collect());
+            }
             let isolators = this.isolators.clone();
             async move {
                 let known = known.into_iter().map(|found| {

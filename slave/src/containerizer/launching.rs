@@ -2,15 +2,21 @@
 
 use std::sync::Arc;
 
+use futures::FutureExt;
 use futures::channel::oneshot;
+use futures::future::{Either, select};
+use isolators::docker::runtime::DockerRuntime;
+use isolators::images::{Images, Provisioned};
+use isolators::preparer::Preparer;
 use isolators::{ContainerSetup, IsolatorError, LaunchInfo};
 use libprocess::Ctx;
 use protos::ids::ContainerId;
+use protos::mesos;
 
 use super::launcher::{self, Forked, Spec};
 use super::mesos_containerizer::{Container, MesosContainerizer};
 use super::states::State;
-use super::{ContainerConfig, ContainerError, Termination};
+use super::{ContainerConfig, ContainerError, Termination, command_task};
 use crate::fetcher::FetchRequest;
 
 /// One launch on its way through the stages.
@@ -19,6 +25,9 @@ pub(super) struct Launch {
     config: ContainerConfig,
     user: Option<(u32, u32)>,
     info: LaunchInfo,
+    /// The command task has a root that its executor does not enter.
+    keep_root: bool,
+    rootfs: bool,
     reply: oneshot::Sender<Result<(), ContainerError>>,
 }
 
@@ -42,12 +51,58 @@ impl MesosContainerizer {
                 return;
             }
         };
-        let container = Container::new(State::Preparing, config.allocation.clone(), None);
+        let mut container = Container::new(State::Provisioning, config.allocation.clone(), None);
+        let image = image(&config).cloned();
+        let (keep_root, rootfs) = (false, false);
+        let launch = Launch {
+            id: id.clone(),
+            config,
+            user,
+            info: LaunchInfo::default(),
+            keep_root,
+            rootfs,
+            reply,
+        };
+        let Some(image) = image else {
+            self.containers.insert(id, container);
+            return self.prepare(launch, None, cx);
+        };
+        let (cancel, cancelled) = oneshot::channel::<()>();
+        container.cancel = Some(cancel);
         self.containers.insert(id.clone(), container);
-        let setup = Arc::new(setup(&config, user));
+        let Some(images) = &self.images else {
+            let reason = "it needs an image, and no image provider is there (flag image_providers)";
+            return self.failed(launch, reason.to_owned(), cx);
+        };
+        let made = select(images.provision(&id, &image), cancelled);
+        let made = made.map(|made| match made {
+            Either::Left((made, _)) => made,
+            Either::Right(_) => Err("destroyed while its image was provided".to_owned()),
+        });
+        cx.defer(made, move |this, made, cx| match made {
+            Ok(made) => this.prepare(launch, Some(made), cx),
+            Err(reason) => this.failed(launch, reason, cx),
+        });
+    }
+
+    fn prepare(&mut self, mut launch: Launch, made: Option<Provisioned>, cx: &mut Ctx<Self>) {
+        if !self.step(&launch.id, State::Preparing) {
+            return self.failed(launch, "destroyed before it was prepared".to_owned(), cx);
+        }
+        let mut setup = setup(&launch.config, launch.user);
+        launch.rootfs = made.is_some();
+        if let Some(made) = made {
+            setup.rootfs = Some(made.rootfs);
+            // Without who reads it, what the image says of itself counts for nothing.
+            let read = self.isolators.iter().any(|isolator| isolator.name() == DockerRuntime::NAME);
+            setup.image = Some(made.config).filter(|_| read);
+            let sandbox = self.sandbox_directory.display().to_string();
+            launch.config.environment.insert("MESOS_SANDBOX".to_owned(), sandbox);
+        }
+        let setup = Arc::new(setup);
+        let id = launch.id.clone();
         let preparing: Vec<_> =
             self.isolators.iter().map(|i| i.prepare(&id, setup.clone())).collect();
-        let launch = Launch { id, config, user, info: LaunchInfo::default(), reply };
         // In their order, one after the other: a later one may build on what an earlier one made.
         let prepared = async move {
             let mut parts = Vec::new();
@@ -74,6 +129,11 @@ impl MesosContainerizer {
                 return self.failed(launch, error.to_string(), cx);
             }
         }
+        if launch.rootfs && launch.config.task_info.is_some() {
+            let info = std::mem::take(&mut launch.info);
+            launch.info = command_task::split(info, &mut launch.config, &self.launcher_dir);
+            launch.keep_root = true;
+        }
         if !self.step(&launch.id, State::Fetching) {
             return self.failed(launch, "destroyed while it was prepared".to_owned(), cx);
         }
@@ -99,7 +159,8 @@ impl MesosContainerizer {
             return self.failed(launch, "destroyed while it fetched".to_owned(), cx);
         }
         let (config, info) = (launch.config.clone(), launch.info.clone());
-        let spec = Spec { id: launch.id.clone(), config, user: launch.user, info };
+        let (user, keep_root) = (launch.user, launch.keep_root);
+        let spec = Spec { id: launch.id.clone(), config, user, info, keep_root };
         let starting = self.launcher.fork(spec, cx.subprocesses());
         cx.defer(starting, move |this, started, cx| match started {
             Ok(child) => this.started(launch, child, cx),
@@ -170,6 +231,15 @@ impl MesosContainerizer {
     }
 }
 
+/// The image that a container is to be made of.
+fn image(config: &ContainerConfig) -> Option<&mesos::Image> {
+    let asked = match &config.task_info {
+        Some(task) => task.container.as_ref(),
+        None => config.executor_info.container.as_ref(),
+    };
+    asked?.mesos.as_ref()?.image.as_ref()
+}
+
 /// What isolators are told of a container.
 fn setup(config: &ContainerConfig, user: Option<(u32, u32)>) -> ContainerSetup {
     let task = config.task_info.as_ref();
@@ -180,6 +250,7 @@ fn setup(config: &ContainerConfig, user: Option<(u32, u32)>) -> ContainerSetup {
         user,
         container_info: asked.clone(),
         command: config.command.clone(),
+        task_command: task.and_then(|task| task.command.clone()),
         is_command_task: task.is_some(),
         ..ContainerSetup::default()
     }

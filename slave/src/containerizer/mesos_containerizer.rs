@@ -2,9 +2,11 @@
 //! the flag `isolation` names.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use futures::channel::oneshot;
+use isolators::images::{Images, Provider};
 use isolators::{Allocation, Isolator, Limitation, merge_statistics};
 use libprocess::subprocess::Ended;
 use libprocess::{Ctx, Handle, Node, Process, Routes};
@@ -17,6 +19,7 @@ use super::states::State;
 use super::{ContainerError, ContainerFuture, Containerizer, RecoveredContainer, Termination};
 use crate::fetcher::{Fetcher, FetcherOptions};
 use crate::logger::LoggerOptions;
+use crate::provisioner::{self, ProvisionerOptions};
 
 /// Ended containers whose end is still known to who asks late.
 const MAX_REMEMBERED: usize = 1024;
@@ -38,6 +41,8 @@ pub struct ContainerizerOptions {
     pub helper: Vec<String>,
     /// Who takes containers' output; files without bounds when absent (flag `container_logger`).
     pub logger: Option<LoggerOptions>,
+    /// Who provides images, if anybody does (flag `image_providers`).
+    pub provisioner: Option<ProvisionerOptions>,
     /// What isolators are told; the launcher shares the cgroups. The field `isolation` above wins.
     pub isolators: isolators::Options,
 }
@@ -52,6 +57,7 @@ impl Default for ContainerizerOptions {
             launcher: LauncherKind::Direct,
             helper: vec!["mesos-containerizer".to_owned()],
             logger: None,
+            provisioner: None,
             isolators: isolators::Options::default(),
         }
     }
@@ -77,6 +83,8 @@ pub(super) struct Container {
     pub(super) failure: Option<String>,
     /// The limit that it exceeded, if it did.
     pub(super) limitation: Option<Limitation>,
+    /// Dropped when it is destroyed while its image is provided.
+    pub(super) cancel: Option<oneshot::Sender<()>>,
     /// Its isolators are cleaning up.
     pub(super) cleaning: bool,
     pub(super) waiting: Vec<oneshot::Sender<Termination>>,
@@ -91,6 +99,7 @@ impl Container {
             ended: None,
             failure: None,
             limitation: None,
+            cancel: None,
             cleaning: false,
             waiting: Vec::new(),
         }
@@ -102,6 +111,11 @@ pub struct MesosContainerizer {
     pub(super) isolators: Vec<Arc<dyn Isolator>>,
     pub(super) launcher: Arc<dyn Launcher>,
     pub(super) fetcher: Handle<Fetcher>,
+    pub(super) images: Option<provisioner::Front>,
+    /// Where a container with a root of its own sees its sandbox.
+    pub(super) sandbox_directory: PathBuf,
+    /// Where executors find the helper.
+    pub(super) launcher_dir: String,
     pub(super) containers: BTreeMap<ContainerId, Container>,
     /// How the last containers ended, oldest first: a short-lived one may end before its launcher
     /// comes to wait for it.
@@ -120,7 +134,11 @@ pub fn start(
     node: &Node,
     options: ContainerizerOptions,
 ) -> Result<Arc<dyn Containerizer>, StartError> {
+    let images = options.provisioner.clone().map(|options| provisioner::start(node, options));
+    let provider = images.clone().map(|front| Arc::new(front) as Arc<dyn Images>);
     let isolation = isolators::Options {
+        image_providers: images.is_some(),
+        images: Provider(provider),
         isolation: options.isolation.clone(),
         linux_launcher: options.launcher == LauncherKind::Linux,
         ..options.isolators.clone()
@@ -134,7 +152,19 @@ pub fn start(
     });
     let fetcher = node.spawn_numbered("fetcher", fetcher);
     let (containers, remembered) = (BTreeMap::new(), VecDeque::new());
-    let process = MesosContainerizer { isolators, launcher, fetcher, containers, remembered };
+    let sandbox_directory = options.isolators.sandbox_directory.clone();
+    let helper = options.helper.first().map(|program| Path::new(program).parent());
+    let launcher_dir = helper.flatten().unwrap_or(Path::new("")).display().to_string();
+    let process = MesosContainerizer {
+        isolators,
+        launcher,
+        fetcher,
+        images,
+        sandbox_directory,
+        launcher_dir,
+        containers,
+        remembered,
+    };
     node.metrics().counter("containerizer/mesos/container_destroy_errors");
     Ok(Arc::new(Front(node.spawn_numbered("mesos-containerizer", process))))
 }

@@ -1,5 +1,8 @@
 //! What runs containers: the seam between the slave and the host.
 
+mod command_task;
+mod composing;
+pub mod docker;
 mod ending;
 mod front;
 pub mod helper;
@@ -17,6 +20,7 @@ use libprocess::subprocess::ExitStatus;
 use protos::ids::ContainerId;
 use protos::mesos;
 
+pub use composing::Composing;
 pub use launcher::{LauncherError, LauncherKind};
 pub use mesos_containerizer::{ContainerizerOptions, MesosContainerizer, StartError, start};
 

@@ -3,6 +3,8 @@
 /// How far a container is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum State {
+    /// Its root is made of an image, if it has one.
+    Provisioning,
     /// Isolators prepare.
     Preparing,
     /// URIs are fetched.
@@ -21,10 +23,11 @@ impl State {
         use State::*;
         matches!(
             (self, next),
-            (Preparing, Fetching)
+            (Provisioning, Preparing)
+                | (Preparing, Fetching)
                 | (Fetching, Isolating)
                 | (Isolating, Running)
-                | (Preparing | Fetching | Isolating | Running, Destroying)
+                | (Provisioning | Preparing | Fetching | Isolating | Running, Destroying)
         )
     }
 }
@@ -35,13 +38,15 @@ mod tests {
 
     #[test]
     fn container_states_follow_in_order_and_end_from_anywhere() {
-        let all = [Preparing, Fetching, Isolating, Running, Destroying];
+        let all = [Provisioning, Preparing, Fetching, Isolating, Running, Destroying];
         let allowed: Vec<(State, State)> = all
             .into_iter()
             .flat_map(|from| all.into_iter().map(move |to| (from, to)))
             .filter(|(from, to)| from.may_become(*to))
             .collect();
         let expected = [
+            (Provisioning, Preparing),
+            (Provisioning, Destroying),
             (Preparing, Fetching),
             (Preparing, Destroying),
             (Fetching, Isolating),

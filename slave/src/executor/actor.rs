@@ -1,8 +1,8 @@
 //! The process `executor(1)`.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use libprocess::subprocess::{Child, SubprocessError, Target};
 use libprocess::{Ctx, LinkMode, Pid, Process, Routes, Timer};
 use protos::ids::TaskId;
 use protos::mesos;
@@ -13,8 +13,8 @@ use protos::mesos::task_status::Source;
 use protos::status;
 
 use super::checks::{Health, check_status};
-use super::command::command;
 use super::outcome::Outcome;
+use super::runner::{HostRunner, Runner, Started};
 use super::settings::Settings;
 use super::task::{CommandTask, Effect};
 
@@ -28,6 +28,7 @@ const LAST_ACK: Duration = Duration::from_secs(60);
 /// Runs the command of a command task and reports on it to the slave.
 pub struct CommandExecutor {
     pub(super) settings: Settings,
+    pub(super) runner: Arc<dyn Runner>,
     slave: Pid,
     framework: Option<mesos::FrameworkInfo>,
     slave_id: Option<mesos::SlaveId>,
@@ -38,6 +39,10 @@ pub struct CommandExecutor {
     pub(super) killed_as_unhealthy: bool,
     /// What was last seen of it.
     pub(super) check_status: Option<mesos::CheckStatusInfo>,
+    /// The task's addresses, if it has some of its own.
+    container_status: Option<mesos::ContainerStatus>,
+    /// What is told with `TASK_RUNNING` beside.
+    data: Option<bytes::Bytes>,
     /// The command's process once it is started; it leads a session.
     pid: Option<u32>,
     /// Armed between SIGTERM and SIGKILL.
@@ -54,9 +59,17 @@ pub struct CommandExecutor {
 impl CommandExecutor {
     /// An executor that has yet to be spawned.
     pub fn new(settings: Settings) -> Self {
+        Self::with_runner(settings, Arc::new(HostRunner))
+    }
+
+    /// One whose task runs in another way.
+    pub(crate) fn with_runner(settings: Settings, runner: Arc<dyn Runner>) -> Self {
         Self {
             slave: settings.slave.clone(),
             settings,
+            runner,
+            container_status: None,
+            data: None,
             framework: None,
             slave_id: None,
             task: None,
@@ -163,7 +176,7 @@ impl CommandExecutor {
             let outcome = Outcome { message, ..Outcome::of(TaskState::TaskFailed) };
             return self.update(&TaskId::from(&m.task.task_id), outcome, cx);
         }
-        let command = command(&m.task, &self.settings.environment);
+        let command = self.runner.command(&m.task, &self.settings);
         self.check_status = m.task.check.as_ref().map(|check| check_status(check, None));
         let (task, effects) = CommandTask::launch(m.task, command);
         self.task = Some(task);
@@ -213,7 +226,8 @@ impl CommandExecutor {
             match effect {
                 Effect::Update(outcome) => self.update(&id, outcome, cx),
                 Effect::Start(command) => {
-                    let starting = cx.subprocesses().spawn(*command);
+                    let Some(task) = self.task.as_ref() else { continue };
+                    let starting = self.runner.start(*command, task.info(), cx.subprocesses());
                     cx.defer(starting, Self::started);
                 }
                 Effect::Signal(signal) => self.signal(signal, cx),
@@ -247,19 +261,23 @@ impl CommandExecutor {
         });
     }
 
-    fn started(&mut self, started: Result<Child, SubprocessError>, cx: &mut Ctx<Self>) {
-        let child = match started {
-            Ok(child) => child,
+    fn started(&mut self, started: Result<Started, String>, cx: &mut Ctx<Self>) {
+        let started = match started {
+            Ok(started) => started,
             Err(error) => {
-                let reason = format!("Failed to launch command: {error}");
+                let noun = self.runner.noun().to_lowercase();
+                let reason = format!("Failed to launch {noun}: {error}");
                 return self.decide(|task| task.failed(&reason), cx);
             }
         };
-        slog::info!(cx.log(), "command started"; "process" => child.pid);
-        self.pid = Some(child.pid);
+        slog::info!(cx.log(), "command started"; "process" => started.pid);
+        self.pid = started.pid;
+        self.container_status = started.status;
+        self.data = started.data;
         self.decide(CommandTask::started, cx);
+        self.data = None;
         self.start_checks(cx);
-        cx.defer(child.ended, |executor, ended, cx| {
+        cx.defer(started.ended, |executor, ended, cx| {
             slog::info!(cx.log(), "command ended"; "status" => ended.status.map(|it| it.raw));
             executor.decide(|task| task.ended(ended.status), cx);
         });
@@ -276,11 +294,13 @@ impl CommandExecutor {
         })
     }
 
-    fn signal(&self, signal: i32, cx: &Ctx<Self>) {
-        let Some(pid) = self.pid else { return };
-        if let Err(error) = cx.subprocesses().signal(Target::Tree(pid), signal) {
-            slog::warn!(cx.log(), "cannot signal the command"; "reason" => %error);
-        }
+    fn signal(&self, signal: i32, cx: &mut Ctx<Self>) {
+        let signalled = self.runner.signal(self.pid, signal, cx.subprocesses());
+        cx.defer(signalled, |_, signalled, cx| {
+            if let Err(reason) = signalled {
+                slog::warn!(cx.log(), "cannot signal the command"; "reason" => reason);
+            }
+        });
     }
 
     fn shut_down(&mut self, cx: &mut Ctx<Self>) {
@@ -308,7 +328,7 @@ impl CommandExecutor {
             .source(Source::Executor)
             .executor(&self.settings.executor)
             .uuid(cx.uuid().into_bytes())
-            .message(outcome.message);
+            .message(outcome.message.replace("Command", self.runner.noun()));
         if let Some(reason) = outcome.reason {
             status = status.reason(reason);
         }
@@ -318,6 +338,10 @@ impl CommandExecutor {
         let killed = outcome.state == TaskState::TaskKilled && self.killed_as_unhealthy;
         update.status.healthy = outcome.healthy.or(killed.then_some(false));
         update.status.check_status = self.check_status;
+        update.status.container_status = self.container_status.clone();
+        if outcome.state == TaskState::TaskRunning {
+            update.status.data = self.data.take();
+        }
         self.unacknowledged.push(update.clone());
         let pid = Some(cx.pid().to_string());
         cx.send(&self.slave, &StatusUpdateMessage { update, pid });

@@ -1,24 +1,22 @@
 //! The command of a task, ready to be started.
 
-use std::collections::BTreeMap;
-
 use libprocess::subprocess::{Command, Output};
 use protos::mesos;
 
+use super::{Inside, Settings};
+
 /// The command of a task: a shell line, or a program with its whole argv.
-pub(super) fn command(
-    task: &mesos::TaskInfo,
-    inherited: &BTreeMap<String, String>,
-) -> Result<Command, String> {
-    let info = task.command.as_ref().ok_or("the task has no command")?;
-    command_of(info, task, inherited)
+pub(super) fn command(task: &mesos::TaskInfo, settings: &Settings) -> Result<Command, String> {
+    let imaged = settings.inside.as_ref().and_then(Inside::command);
+    let info = imaged.or(task.command.as_ref()).ok_or("the task has no command")?;
+    command_of(info, task, settings)
 }
 
 /// A command that runs as, or beside, a task's.
 pub(super) fn command_of(
     info: &mesos::CommandInfo,
     task: &mesos::TaskInfo,
-    inherited: &BTreeMap<String, String>,
+    settings: &Settings,
 ) -> Result<Command, String> {
     let value = info.value.clone().ok_or("the command has no value")?;
     let (program, argv) = if info.shell.unwrap_or(true) {
@@ -28,7 +26,7 @@ pub(super) fn command_of(
     } else {
         (value, info.arguments.clone())
     };
-    let mut env = inherited.clone();
+    let mut env = settings.environment.clone();
     for variable in info.environment.iter().flat_map(|environment| &environment.variables) {
         env.insert(variable.name.clone(), variable.value.clone().unwrap_or_default());
     }
@@ -38,7 +36,7 @@ pub(super) fn command_of(
     }
     let (stdout, stderr) = (Output::Inherit, Output::Inherit);
     let (session, die_with_parent) = (true, true);
-    Ok(Command {
+    let command = Command {
         program,
         argv,
         env,
@@ -47,12 +45,27 @@ pub(super) fn command_of(
         session,
         die_with_parent,
         ..Command::default()
+    };
+    Ok(match &settings.inside {
+        Some(inside) => inside.wrap(command),
+        None => command,
     })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn settings(environment: &[(&str, &str)]) -> Settings {
+        let needed = [
+            ("MESOS_SLAVE_PID", "slave(1)@127.0.0.1:5051"),
+            ("MESOS_FRAMEWORK_ID", "F"),
+            ("MESOS_EXECUTOR_ID", "E"),
+        ];
+        let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        let read = Settings::read(needed.iter().map(owned).collect()).unwrap();
+        Settings { environment: environment.iter().map(owned).collect(), ..read }
+    }
 
     fn task(command: mesos::CommandInfo) -> mesos::TaskInfo {
         mesos::TaskInfo { command: Some(command), ..Default::default() }
@@ -73,13 +86,13 @@ mod tests {
             (argv(Some("/bin/ls"), &["ls", "-l"]), "/bin/ls", vec!["ls", "-l"]),
         ];
         for (info, program, arguments) in cases {
-            let command = command(&task(info), &BTreeMap::new()).unwrap();
+            let command = command(&task(info), &settings(&[])).unwrap();
             assert_eq!(command.program, program);
             assert_eq!(command.argv, arguments);
             assert!(command.session);
         }
-        assert!(command(&task(shell(None)), &BTreeMap::new()).is_err());
-        assert!(command(&mesos::TaskInfo::default(), &BTreeMap::new()).is_err());
+        assert!(command(&task(shell(None)), &settings(&[])).is_err());
+        assert!(command(&mesos::TaskInfo::default(), &settings(&[])).is_err());
     }
 
     #[test]
@@ -96,8 +109,7 @@ mod tests {
             ..Default::default()
         };
         let inherited = [("A", "executor"), ("C", "executor")];
-        let inherited = inherited.map(|(name, value)| (name.to_owned(), value.to_owned()));
-        let command = command(&task(info), &inherited.into_iter().collect()).unwrap();
+        let command = command(&task(info), &settings(&inherited)).unwrap();
         let expected = [("A", "task"), ("B", "task"), ("C", "executor")];
         let expected = expected.map(|(name, value)| (name.to_owned(), value.to_owned()));
         assert_eq!(command.env, expected.into_iter().collect());

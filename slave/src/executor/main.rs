@@ -2,18 +2,37 @@
 
 use std::net::Ipv4Addr;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use libprocess::{NodeConfig, real};
 
-use super::{CommandExecutor, Settings};
+use super::runner::{HostRunner, Runner};
+use super::{CommandExecutor, Inside, Settings};
 
-/// Runs a command executor until its task has ended or the slave asks it to stop. Arguments are the
-/// original's flags, which are accepted and not needed: everything comes from the environment.
+/// Runs a command executor until its task has ended or the slave asks it to stop. Of the
+/// original's flags those that concern a root of the task's own are read; all else comes from the
+/// environment.
 pub fn main() -> ExitCode {
+    let inside = match Inside::read(std::env::args()) {
+        Ok(inside) => inside,
+        Err(reason) => {
+            eprintln!("mesos-executor: {reason}");
+            return ExitCode::FAILURE;
+        }
+    };
+    serve("mesos-executor", inside, Arc::new(HostRunner))
+}
+
+/// Serves the slave that the environment names, with tasks that run as `runner` has it.
+pub(super) fn serve(program: &str, inside: Option<Inside>, runner: Arc<dyn Runner>) -> ExitCode {
     let environment = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    let fail = |error: &dyn std::error::Error| {
+        eprintln!("{program}: {error}");
+        ExitCode::FAILURE
+    };
     let settings = match Settings::read(environment.collect()) {
-        Ok(settings) => settings,
+        Ok(settings) => Settings { inside, ..settings },
         Err(error) => return fail(&error),
     };
     real::run(async {
@@ -32,7 +51,8 @@ pub fn main() -> ExitCode {
             Ok(node) => node,
             Err(error) => return fail(&error),
         };
-        let executor = node.spawn_numbered("executor", CommandExecutor::new(settings));
+        let executor = CommandExecutor::with_runner(settings, runner);
+        let executor = node.spawn_numbered("executor", executor);
         node.wait(executor.pid()).await;
         ExitCode::SUCCESS
     })
@@ -49,9 +69,4 @@ fn local_address(peer: Ipv4Addr) -> Ipv4Addr {
         Ok(std::net::SocketAddr::V4(address)) => *address.ip(),
         _ => Ipv4Addr::UNSPECIFIED,
     }
-}
-
-fn fail(error: &dyn std::error::Error) -> ExitCode {
-    eprintln!("mesos-executor: {error}");
-    ExitCode::FAILURE
 }

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 pub fn run_helper(args: &[String]) -> Option<ExitCode> {
     match args.first()?.as_str() {
         "mesos-executor" => Some(super::main()),
+        "mesos-docker-executor" => Some(super::docker_main()),
         "mesos-fetcher" => Some(crate::fetcher::main()),
         "mesos-containerizer" => Some(crate::containerizer::helper::main()),
         _ => None,

@@ -7,6 +7,8 @@ use libprocess::Pid;
 use protos::duration;
 use protos::ids::{ExecutorId, FrameworkId};
 
+use super::Inside;
+
 /// An executor's environment, read.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -22,6 +24,8 @@ pub struct Settings {
     pub recovery_timeout: Duration,
     /// How long a shutdown may take (`MESOS_EXECUTOR_SHUTDOWN_GRACE_PERIOD`, 5 s).
     pub shutdown_grace: Duration,
+    /// How the task is started, when it has a root of its own.
+    pub inside: Option<Inside>,
     /// The whole environment: the command inherits it.
     pub environment: BTreeMap<String, String>,
 }
@@ -74,6 +78,7 @@ impl Settings {
             checkpoint: environment.get("MESOS_CHECKPOINT").is_some_and(|value| value == "1"),
             recovery_timeout: time("MESOS_RECOVERY_TIMEOUT", Duration::from_secs(900))?,
             shutdown_grace: time("MESOS_EXECUTOR_SHUTDOWN_GRACE_PERIOD", Duration::from_secs(5))?,
+            inside: None,
             environment,
         })
     }

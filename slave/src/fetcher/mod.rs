@@ -12,5 +12,6 @@ mod helper;
 
 pub use actor::{FetchError, FetchRequest, Fetcher, FetcherOptions};
 pub use archive::ArchiveError;
+pub(crate) use curl::Transfer;
 pub use download::Bounds;
 pub use helper::{FetchItemError, fetch, main};

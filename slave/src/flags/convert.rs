@@ -7,11 +7,14 @@ use std::sync::Arc;
 use protos::resources::Resources;
 
 use super::{Flags, default_runtime_dir, idle};
+use crate::containerizer::docker::DockerOptions;
 use crate::containerizer::{ContainerizerOptions, LauncherKind, linux_is_usable};
 use crate::detection::{self, Host};
 use crate::fetcher::FetcherOptions;
 use crate::logger::{self, LoggerOptions, Rotation};
-use crate::oversubscription::{FixedEstimator, LoadQosController, NewController, NewEstimator};
+use crate::oversubscription::{
+    FixedEstimator, LoadQosController, NewController, NewEstimator, SlackEstimator,
+};
 use crate::{Config, Helpers, Recover};
 
 impl Flags {
@@ -103,6 +106,11 @@ impl Flags {
             },
             launcher,
             logger,
+            provisioner: self.docker.provisioner(
+                &config.helpers.containerizer,
+                &config.work_dir,
+                self.fetcher_stall_timeout,
+            )?,
             helper: config.helpers.containerizer.clone(),
             isolators: self.isolators.clone().apply(isolators::Options {
                 work_dir: config.work_dir.clone(),
@@ -116,6 +124,39 @@ impl Flags {
         })
     }
 
+    /// What the containerizer of docker's containers is told; None when it is not wanted.
+    ///
+    /// # Errors
+    /// Text naming the flag that cannot be used.
+    pub fn docker(&self, config: &Config) -> Result<Option<DockerOptions>, String> {
+        let mut wanted = false;
+        for name in self.containerizers.split(',') {
+            match name {
+                "mesos" => {}
+                "docker" => wanted = true,
+                other => return Err(format!("flag 'containerizers': '{other}' is unknown")),
+            }
+        }
+        Ok(wanted.then(|| DockerOptions {
+            socket: self.docker.docker_socket.clone(),
+            executor: config.helpers.docker_executor.clone(),
+            mapped: self.isolators.sandbox_directory.clone(),
+            work_dir: config.work_dir.clone(),
+            hierarchy: self.cgroups_hierarchy.clone(),
+            cfs: self.isolators.cgroups_enable_cfs,
+            environment: config.executor_environment.clone().unwrap_or_default(),
+            config: self.docker.docker_config.clone().map(|document| document.0),
+            stop_timeout: self.docker.docker_stop_timeout,
+            remove_delay: self.docker.docker_remove_delay,
+            kill_orphans: self.docker.docker_kill_orphans,
+        }))
+    }
+
+    /// True when the containerizer of one's own is wanted.
+    pub fn mesos(&self) -> bool {
+        self.containerizers.split(',').any(|name| name == "mesos")
+    }
+
     fn parameter(&self, module: &str, key: &str) -> Option<&str> {
         self.modules.as_ref()?.parameter(module, key)
     }
@@ -125,6 +166,7 @@ impl Flags {
         match self.resource_estimator.as_deref() {
             None | Some("") => return Ok(None),
             Some(FixedEstimator::NAME) => {}
+            Some(SlackEstimator::NAME) => return self.slack().map(Some),
             Some(other) => return Err(format!("flag 'resource_estimator': '{other}' is unknown")),
         }
         let text = self.parameter(FixedEstimator::NAME, "resources").unwrap_or_default();
@@ -132,6 +174,25 @@ impl Flags {
         let resources = resources.map_err(|error| format!("flag 'modules': {error}"))?;
         let fixed = FixedEstimator::new(&resources);
         Ok(Some(Arc::new(move || Box::new(fixed.clone()))))
+    }
+
+    fn slack(&self) -> Result<NewEstimator, String> {
+        let get = |key: &str| self.parameter(SlackEstimator::NAME, key);
+        let told = |key: &str, error: &dyn std::fmt::Display| {
+            format!("flag 'modules': {}: {key}: {error}", SlackEstimator::NAME)
+        };
+        let time = |key: &str, default| match get(key) {
+            None => Ok(default),
+            Some(text) => protos::duration::parse(text).map_err(|error| told(key, &error)),
+        };
+        let mut estimator = SlackEstimator::default();
+        estimator.half_life = time("half_life", estimator.half_life)?;
+        estimator.warm_up = time("warm_up", estimator.warm_up)?;
+        if let Some(margin) = get("margin") {
+            let margin = margin.parse::<f64>().map_err(|error| told("margin", &error))?;
+            estimator.margin = margin.max(0.0);
+        }
+        Ok(Arc::new(move || Box::new(estimator.clone())))
     }
 
     /// Who says which executors yield.
@@ -181,6 +242,7 @@ impl Flags {
         Helpers {
             executor: program("mesos-executor"),
             fetcher: program("mesos-fetcher"),
+            docker_executor: program("mesos-docker-executor"),
             containerizer: program("mesos-containerizer"),
             logger: program("mesos-logrotate-logger"),
         }

@@ -61,36 +61,12 @@ pub struct IdleFlags {
     /// Module that knows disk profiles
     #[arg(long)]
     pub disk_profile_adaptor: Option<String>,
-    /// The docker program
-    #[arg(long)]
-    pub docker: Option<String>,
-    /// Settings for docker
-    #[arg(long)]
-    pub docker_config: Option<String>,
     /// Ignore what images say of their runtime
     #[arg(long)]
     pub docker_ignore_runtime: Option<bool>,
-    /// Kill docker containers of earlier slaves
-    #[arg(long)]
-    pub docker_kill_orphans: Option<bool>,
     /// Image in which executors run
     #[arg(long)]
     pub docker_mesos_image: Option<String>,
-    /// Where docker images come from
-    #[arg(long)]
-    pub docker_registry: Option<String>,
-    /// Time after which ended docker containers are removed
-    #[arg(long)]
-    pub docker_remove_delay: Option<String>,
-    /// Socket of the docker daemon
-    #[arg(long)]
-    pub docker_socket: Option<String>,
-    /// Time that docker gives containers to stop
-    #[arg(long)]
-    pub docker_stop_timeout: Option<String>,
-    /// Directory of docker images
-    #[arg(long)]
-    pub docker_store_dir: Option<String>,
     /// Directory for what is known of docker volumes
     #[arg(long)]
     pub docker_volume_checkpoint_dir: Option<String>,
@@ -151,12 +127,6 @@ pub struct IdleFlags {
     /// When images are removed
     #[arg(long)]
     pub image_gc_config: Option<String>,
-    /// Kinds of images
-    #[arg(long)]
-    pub image_providers: Option<String>,
-    /// How images become files
-    #[arg(long)]
-    pub image_provisioner_backend: Option<String>,
     /// Traffic shaping of containers
     #[arg(long)]
     pub ingress_burst: Option<String>,
@@ -253,9 +223,6 @@ pub struct IdleFlags {
     /// Disk beyond the quota before a container ends
     #[arg(long)]
     pub xfs_quota_headroom: Option<String>,
-    /// Time after which a silent ZooKeeper is given up
-    #[arg(long)]
-    pub zk_session_timeout: Option<String>,
 }
 
 /// One line for each flag that was given and has no effect; `effective` are the flags in force.

@@ -1,6 +1,7 @@
 //! The flags of `mesos-slave` and `mesos-agent`; environment variables `MESOS_*` stand in for them.
 
 mod convert;
+mod docker;
 mod idle;
 
 use std::collections::BTreeMap;
@@ -14,6 +15,7 @@ use protos::duration;
 use protos::mesos::DomainInfo;
 use protos::size::ByteSize;
 
+pub use docker::{DockerFlags, Document};
 pub use idle::IdleFlags;
 
 use crate::modules::Modules;
@@ -27,9 +29,13 @@ use crate::modules::Modules;
 )]
 #[group(id = "slave")]
 pub struct Flags {
-    /// The master: host:port or master@host:port
+    /// The master: host:port, master@host:port, zk://[user:password@]host:port,.../path where masters
+    /// elect their leader, or file:///path of a file with one of these
     #[arg(long, help_heading = "Master")]
     pub master: Option<String>,
+    /// Time after which a silent ZooKeeper is given up, and a session with another server begun
+    #[arg(long, help_heading = "Master", default_value = "10secs", value_parser = duration::parse)]
+    pub zk_session_timeout: Duration,
     /// Longest wait before the first registration; doubles with each attempt
     #[arg(long, help_heading = "Master", default_value = "1secs", value_parser = duration::parse)]
     pub registration_backoff_factor: Duration,
@@ -86,8 +92,8 @@ pub struct Flags {
     /// Time that killing everything in a container may take
     #[arg(long, help_heading = "Containers", default_value = "60secs", value_parser = duration::parse)]
     pub cgroups_destroy_timeout: Duration,
-    /// Containerizers: mesos
-    #[arg(long, help_heading = "Containers", default_value = "mesos", value_parser = ["mesos"])]
+    /// Containerizers, separated by commas: mesos, docker
+    #[arg(long, help_heading = "Containers", default_value = "mesos")]
     pub containerizers: String,
     /// Directory of mesos-executor and mesos-fetcher; that of this program when absent
     #[arg(long, help_heading = "Containers")]
@@ -166,7 +172,8 @@ pub struct Flags {
     #[arg(long, help_heading = "Modules")]
     pub container_logger: Option<String>,
     /// Who says what may be offered beyond what is allocated:
-    /// org_apache_mesos_FixedResourceEstimator; nobody when absent
+    /// org_apache_mesos_FixedResourceEstimator, or SlackResourceEstimator which measures; nobody when
+    /// absent
     #[arg(long, help_heading = "Modules")]
     pub resource_estimator: Option<String>,
     /// Time between two reports of that to the master
@@ -181,6 +188,9 @@ pub struct Flags {
     /// What isolators are told
     #[command(flatten)]
     pub isolators: isolators::flags::Flags,
+    /// Images and Docker
+    #[command(flatten)]
+    pub docker: DockerFlags,
     /// What is accepted only
     #[command(flatten)]
     pub idle: IdleFlags,

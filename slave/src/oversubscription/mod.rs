@@ -5,6 +5,7 @@
 
 mod fixed;
 mod load;
+mod slack;
 
 use libprocess::Time;
 use protos::ids::{ExecutorId, FrameworkId};
@@ -13,6 +14,7 @@ use protos::resources::Resources;
 
 pub use fixed::FixedEstimator;
 pub use load::LoadQosController;
+pub use slack::SlackEstimator;
 
 /// One executor, with what it was given and what it uses.
 #[derive(Debug, Clone, PartialEq)]

@@ -26,6 +26,10 @@ pub(crate) struct Recovered {
     pub(crate) old_boot_id: Option<String>,
     /// The slave as it told of itself.
     pub(crate) info: Option<mesos::SlaveInfo>,
+    /// Reserved resources and volumes.
+    pub(crate) resources: Vec<mesos::Resource>,
+    /// What they were about to become.
+    pub(crate) resources_target: Option<Vec<mesos::Resource>>,
     pub(crate) frameworks: Vec<FoundFramework>,
     /// What could not be read and was left out; never any when recovery is strict.
     pub(crate) errors: Vec<String>,

@@ -32,6 +32,8 @@ pub(crate) async fn recover(
         old_boot_id: reader.text(&paths::boot_id(&work_dir)).await?,
         ..Recovered::default()
     };
+    found.resources = reader.resources(&paths::resources(&work_dir)).await?.unwrap_or_default();
+    found.resources_target = reader.resources(&paths::resources_target(&work_dir)).await?;
     let latest = match reader.disk.canonicalize(&paths::latest_slave(&work_dir)).await {
         Ok(latest) => latest,
         Err(error) if error.is_not_found() => return Ok(found),
@@ -76,6 +78,16 @@ impl Reader {
         let Some(bytes) = self.bytes(path).await? else { return Ok(None) };
         match checkpoint::decode_one(&bytes) {
             Ok(message) => Ok(Some(message)),
+            Err(error) => self.objection(format!("{}: {error}", path.display())),
+        }
+    }
+
+    async fn resources(&mut self, path: &Path) -> Result<Option<Vec<mesos::Resource>>, String> {
+        let Some(bytes) = self.bytes(path).await? else { return Ok(None) };
+        match checkpoint::decode_all(&bytes) {
+            Ok((resources, used)) if used == bytes.len() => Ok(Some(resources)),
+            Ok((_, used)) => self
+                .objection(format!("{}: it ends within a record at byte {used}", path.display())),
             Err(error) => self.objection(format!("{}: {error}", path.display())),
         }
     }

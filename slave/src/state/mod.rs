@@ -29,6 +29,8 @@ pub(crate) struct State {
     pub(crate) info: mesos::SlaveInfo,
     /// The master that this slave takes orders from; none while there is none.
     pub(crate) master: Option<Pid>,
+    /// Reserved resources and persistent volumes, as the master last said.
+    pub(crate) checkpointed: Vec<mesos::Resource>,
     pub(crate) frameworks: BTreeMap<FrameworkId, Framework>,
     pub(crate) completed: VecDeque<Framework>,
 }
@@ -50,6 +52,7 @@ impl State {
             started: now,
             info,
             master: None,
+            checkpointed: Vec::new(),
             frameworks: BTreeMap::new(),
             completed: VecDeque::new(),
         }

@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 use std::sync::Arc;
 use std::time::Duration;
 
-use coordination::{Leader, StandaloneDetector};
+use coordination::{Detector, Leader, StandaloneDetector};
 use drivers::scheduler::{self, SchedulerDriver};
 use libprocess::sim::{Timeout, World};
 use libprocess::{Node, NodeConfig, Pid, SpawnError};
@@ -56,7 +56,7 @@ pub struct Cluster {
     pub ledger: SharedLedger,
 }
 
-fn config(delegate: Option<&str>) -> NodeConfig {
+pub(super) fn config(delegate: Option<&str>) -> NodeConfig {
     NodeConfig {
         delegate: delegate.map(str::to_owned),
         schema: protos::required::schema_check,
@@ -73,8 +73,13 @@ fn start_master(node: &Node) {
     let _ = master::start(node, config);
 }
 
-/// Puts a slave on a node: fixed resources, no isolation, no change of user.
+/// Puts a slave on a node that follows one master.
 fn real_slave(node: &Node, master: Pid) {
+    slave_on(node, Arc::new(StandaloneDetector::new(Some(Leader::of(master)))));
+}
+
+/// Puts a slave on a node: fixed resources, no isolation, no change of user.
+pub(super) fn slave_on(node: &Node, detector: Arc<dyn Detector>) {
     let config = slave::Config {
         hostname: node.address().ip().to_string(),
         resources: SLAVE_RESOURCES.parse().unwrap_or_default(),
@@ -87,7 +92,6 @@ fn real_slave(node: &Node, master: Pid) {
         frameworks_home: None,
         ..ContainerizerOptions::default()
     };
-    let detector = Arc::new(StandaloneDetector::new(Some(Leader::of(master))));
     if let Err(error) = slave::start_with(node, config, options, detector) {
         libprocess::slog::crit!(node.log(), "cannot start a slave"; "reason" => %error);
     }
@@ -256,7 +260,7 @@ impl Cluster {
 }
 
 /// True when each of `slaves` slaves has nothing in use and everything on offer.
-fn all_is_offered(state: &Value, slaves: usize) -> bool {
+pub(super) fn all_is_offered(state: &Value, slaves: usize) -> bool {
     let shown = state["slaves"].as_array().map(Vec::as_slice).unwrap_or_default();
     shown.len() == slaves
         && shown.iter().all(|slave| slave["offered_resources"] == slave["resources"])

@@ -3,6 +3,7 @@
 mod checks;
 mod cluster;
 mod crowd;
+pub mod ha;
 mod jobs;
 mod model_slave;
 mod programs;

@@ -13,11 +13,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::channel::oneshot;
+use futures::future::BoxFuture;
 use libprocess::{Ctx, Handle, Node, Process, Routes, Time, Timer};
 
 use super::session::{Connect, Session, SessionError, SessionEvent, SessionFuture};
 use super::zookeeper::ZooKeeperConnect;
-use super::{Group, GroupError, GroupFuture, Member, Membership};
+use super::{Ending, Group, GroupError, GroupFuture, Lease, Member, Membership};
 use crate::url::ZkUrl;
 use wishes::{Task, Wish};
 
@@ -41,6 +42,17 @@ impl SessionGroup {
     /// Keeps in touch with a group in a ZooKeeper ensemble.
     pub fn zookeeper(node: &Node, url: ZkUrl, timeout: Duration) -> Self {
         Self::start(node, Arc::new(ZooKeeperConnect::new(url)), timeout)
+    }
+
+    /// Leaves for good: memberships end, and others need not wait for the session's timeout. The
+    /// group answers nothing afterwards.
+    pub fn leave(&self) -> BoxFuture<'static, ()> {
+        let left = self.keeper.ask(Keeper::leave);
+        Box::pin(async move {
+            if let Ok(Some(session)) = left.await {
+                session.closed().await;
+            }
+        })
     }
 
     /// Takes a step in a session, again and again until the service answers: it must bear that.
@@ -105,8 +117,9 @@ struct Keeper {
     /// Counts sessions: what comes from an earlier one is old.
     attempt: u64,
     connected: bool,
-    /// When the last request that was answered was sent, or the session was asked for.
-    contact: Time,
+    /// Counted from when the last request that was answered was sent, or the session was asked for;
+    /// memberships in the session share it.
+    lease: Lease,
     fence: Option<Timer>,
     pause: Duration,
     reading: bool,
@@ -119,7 +132,7 @@ struct Keeper {
     /// of them may be what an unanswered request has created, and will not last.
     joining: usize,
     /// Znodes of this session that stand for memberships.
-    owned: BTreeMap<String, oneshot::Sender<()>>,
+    owned: BTreeMap<String, Ending>,
     /// Znodes of earlier sessions, which may be there still.
     condemned: BTreeSet<String>,
     members: Option<BTreeSet<Member>>,
@@ -149,7 +162,7 @@ impl Keeper {
             session: None,
             attempt: 0,
             connected: false,
-            contact: Time::EPOCH,
+            lease: Lease::until(Time::EPOCH),
             fence: None,
             pause: PAUSE,
             reading: false,
@@ -172,6 +185,7 @@ impl Keeper {
         });
         (self.connected, self.reading, self.again, self.outdated) = (false, false, false, false);
         self.session = Some(self.connect.connect(cx.node(), self.timeout, attempt, events));
+        self.lease = Lease::until(Time::EPOCH);
         self.touched(cx.now(), cx);
     }
 
@@ -183,11 +197,12 @@ impl Keeper {
 
     /// The service has heard of the session no earlier than `sent`.
     fn touched(&mut self, sent: Time, cx: &mut Ctx<Self>) {
-        self.contact = sent;
         if let Some(fence) = self.fence.take() {
             cx.cancel(&fence);
         }
-        let (attempt, left) = (self.attempt, (sent + self.timeout * 9 / 10).since(cx.now()));
+        let until = sent + self.timeout * 9 / 10;
+        self.lease.renew(until);
+        let (attempt, left) = (self.attempt, until.since(cx.now()));
         self.fence = Some(cx.after(left, move |keeper: &mut Self, cx| {
             if keeper.attempt == attempt {
                 slog::warn!(cx.log(), "no contact within the session's timeout: it counts as over";
@@ -224,14 +239,25 @@ impl Keeper {
         if let Some(session) = self.session.take() {
             session.close();
         }
+        self.lease.renew(Time::EPOCH);
         for (name, lost) in std::mem::take(&mut self.owned) {
             self.condemned.insert(name);
-            // Who was a member may have lost interest.
-            let _ = lost.send(());
+            lost.tell();
         }
         self.members = None;
         self.connected = false;
         self.connect(cx);
+    }
+
+    fn leave(&mut self, cx: &mut Ctx<Self>) -> Option<Arc<dyn Session>> {
+        self.lease.renew(Time::EPOCH);
+        std::mem::take(&mut self.owned).into_values().for_each(Ending::tell);
+        let session = self.session.take();
+        if let Some(session) = &session {
+            session.close();
+        }
+        cx.stop();
+        session
     }
 
     /// The children cannot be read: that is tried again after a while, or in a new session.
@@ -293,7 +319,7 @@ impl Keeper {
                 let gone = self.owned.extract_if(.., |name, _| !children.contains(name));
                 for (name, lost) in gone.collect::<Vec<_>>() {
                     slog::warn!(cx.log(), "membership is gone"; "znode" => name);
-                    let _ = lost.send(());
+                    lost.tell();
                 }
                 let members = children.iter().filter(|name| !self.condemned.contains(*name));
                 let members = members.filter_map(|name| Member::parse(name)).collect();

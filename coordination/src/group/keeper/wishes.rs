@@ -77,7 +77,7 @@ impl Keeper {
                         if deleted.is_ok()
                             && let Some(lost) = keeper.owned.remove(&name)
                         {
-                            let _ = lost.send(());
+                            lost.tell();
                         }
                         let again = |answer| Wish::Cancel { name, answer };
                         keeper.done(attempt, deleted, answer, again, cx);
@@ -153,7 +153,7 @@ impl Keeper {
                     self.joining -= 1;
                     slog::info!(cx.log(), "joined"; "group" => self.connect.name(),
                         "znode" => &name);
-                    let (membership, lost) = Membership::new(member);
+                    let (membership, lost) = Membership::new(member, self.lease.clone());
                     self.owned.insert(name, lost);
                     let _ = answer.send(Ok(membership));
                     // What was read before may hold what the join has removed.

@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
+use futures::channel::oneshot;
 use libprocess::disk::DiskError;
 use libprocess::{Ctx, Pid, Process, Routes};
 use prost::{Message, Name};
@@ -14,7 +15,7 @@ use protos::mesos::internal::log::{
 
 use super::rules::{self, Change, Promised, Rules};
 use super::store::{self, Opened, Store, Writing};
-use crate::log::{LogConfig, Planted};
+use crate::log::{LogConfig, LogError, Planted};
 
 /// How long after a failure the store is opened again.
 const REOPEN: Duration = Duration::from_secs(1);
@@ -49,6 +50,10 @@ pub(crate) struct Replica {
     config: LogConfig,
     open: Option<Open>,
     waiting: VecDeque<Work>,
+    /// Why the store cannot be used, if that does not pass by itself.
+    damage: Option<LogError>,
+    /// Who wants to know of it.
+    concerned: Vec<oneshot::Sender<LogError>>,
 }
 
 impl Process for Replica {
@@ -77,7 +82,17 @@ impl Process for Replica {
 
 impl Replica {
     pub(crate) fn new(config: LogConfig) -> Self {
-        Self { config, open: None, waiting: VecDeque::new() }
+        let (waiting, concerned) = (VecDeque::new(), Vec::new());
+        Self { config, open: None, waiting, damage: None, concerned }
+    }
+
+    /// Answers `concerned` once the store is found to be damaged or not to be a log's.
+    pub(super) fn tell_damage(&mut self, concerned: oneshot::Sender<LogError>) {
+        match &self.damage {
+            // Who asked may be gone.
+            Some(damage) => _ = concerned.send(damage.clone()),
+            None => self.concerned.push(concerned),
+        }
     }
 
     /// True when the replica takes part in votes.
@@ -103,6 +118,13 @@ impl Replica {
             Ok(opened) => replica.opened(opened, cx),
             Err(error) => {
                 slog::error!(cx.log(), "cannot open the log: {error}");
+                if !matches!(error, LogError::Disk(_)) {
+                    for concerned in replica.concerned.drain(..) {
+                        // As above.
+                        let _ = concerned.send(error.clone());
+                    }
+                    replica.damage = Some(error);
+                }
                 // What waits learns that it waits in vain, and the operator can mend the disk.
                 replica.waiting.clear();
                 cx.after(REOPEN, |replica: &mut Self, cx| replica.reopen(true, cx));
@@ -120,6 +142,7 @@ impl Replica {
         let (changes, answers) = (Vec::new(), Vec::new());
         let open = Open { rules, store, changes, answers, busy: false, armed: false, begin };
         self.open = Some(open);
+        self.damage = None;
         while self.open.is_some()
             && let Some(work) = self.waiting.pop_front()
         {

@@ -1,6 +1,7 @@
 //! What processes of the same node ask of a replica.
 
 use futures::channel::oneshot;
+use futures::future::BoxFuture;
 use libprocess::{Ctx, Handle};
 use protos::mesos::internal::log::Action;
 use protos::mesos::internal::log::metadata::Status;
@@ -42,6 +43,13 @@ impl Replica {
                 missing: rules.missing(rules.begin(), rules.end()).len(),
             }
         })
+    }
+
+    /// Ready with the reason when the store is found to be damaged; an operator has to see to it.
+    pub(crate) fn damage_of(replica: &Handle<Self>) -> BoxFuture<'static, LogError> {
+        let (sender, receiver) = oneshot::channel();
+        replica.tell(move |replica, _| replica.tell_damage(sender));
+        Box::pin(async move { receiver.await.unwrap_or(LogError::Ended) })
     }
 
     /// Positions from `from` to `to` that are not known to be settled.

@@ -224,6 +224,10 @@ impl Rules {
         if slot.is_some_and(|slot| slot.learned) {
             return None;
         }
+        // The same wish once more: a proposal writes one content only.
+        if slot.is_some_and(|slot| slot.performed == Some(proposal)) {
+            return Some(write_answer(Accept, proposal, position));
+        }
         let action = Action {
             position,
             promised: proposal,

@@ -146,3 +146,13 @@ fn missing_positions_are_those_not_learned() {
     rules.learn(Action { position: 3, ..truncate(3, 0) }, &mut changes);
     assert_eq!(rules.missing(0, rules.end()), [0, 1, 2]);
 }
+
+#[test]
+fn write_that_is_asked_for_again_is_accepted_and_not_stored_again() {
+    let (mut rules, mut changes) = voting();
+    for stored in [1, 0] {
+        changes.clear();
+        let answer = rules.write(&write(3, 1, "x"), &mut changes).unwrap();
+        assert_eq!((answer.r#type(), changes.len()), (write_response::Type::Accept, stored));
+    }
+}

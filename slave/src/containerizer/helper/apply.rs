@@ -29,6 +29,9 @@ pub enum HelperError {
         /// Why it failed.
         source: io::Error,
     },
+    /// An image cannot be had.
+    #[error("{0}")]
+    Image(String),
     /// Something is asked for that this program cannot do.
     #[error("{0} cannot be done by this version")]
     Unsupported(&'static str),
@@ -43,7 +46,8 @@ pub(super) fn step<T, E: Into<io::Error>>(
 }
 
 /// Does everything that is asked for, then executes the command; comes back only when that fails.
-pub(super) fn launch(info: &LaunchInfo) -> Result<(), HelperError> {
+/// With `keep_root` the root is prepared, and entered by somebody later.
+pub(super) fn launch(info: &LaunchInfo, keep_root: bool) -> Result<(), HelperError> {
     if !info.enter_namespaces.is_empty() {
         return Err(HelperError::Unsupported("entering namespaces"));
     }
@@ -55,7 +59,7 @@ pub(super) fn launch(info: &LaunchInfo) -> Result<(), HelperError> {
     for operation in &info.file_operations {
         mounts::operate(operation, info.rootfs.as_deref())?;
     }
-    if let Some(rootfs) = &info.rootfs {
+    if let Some(rootfs) = info.rootfs.as_ref().filter(|_| !keep_root) {
         root::change(rootfs)?;
     }
     for path in &info.masked_paths {

@@ -18,7 +18,8 @@ use std::process::ExitCode;
 use clap::Parser;
 use isolators::LaunchInfo;
 
-use crate::checkpoint;
+use crate::executor::LAUNCH_INFO;
+use crate::{checkpoint, provisioner};
 
 pub use apply::HelperError;
 
@@ -36,7 +37,16 @@ enum Arguments {
         /// its length
         #[arg(long)]
         pipe_read: Option<i32>,
+        /// Begin with mounts of one's own, which others do not see
+        #[arg(long)]
+        unshare_namespace_mnt: bool,
+        /// Prepare the root, and leave going there to others
+        #[arg(long, hide = true)]
+        keep_root: bool,
     },
+    /// Pulls an image or makes a root of it, as the slave says in the environment
+    #[command(hide = true)]
+    Image,
     /// Changes how mounts propagate
     #[command(rename_all = "snake_case")]
     Mount {
@@ -52,9 +62,12 @@ enum Arguments {
 /// Does what the arguments say; exits with 1 and a line on standard error when it cannot.
 pub fn main() -> ExitCode {
     let done = match Arguments::try_parse() {
-        Ok(Arguments::Launch { launch_info, pipe_read }) => {
-            read(launch_info, pipe_read).and_then(|info| apply::launch(&info))
+        Ok(Arguments::Launch { launch_info, pipe_read, unshare_namespace_mnt, keep_root }) => {
+            let own = if unshare_namespace_mnt { mounts::unshare() } else { Ok(()) };
+            let info = own.and_then(|()| read(launch_info, pipe_read));
+            info.and_then(|info| apply::launch(&info, keep_root))
         }
+        Ok(Arguments::Image) => image(),
         Ok(Arguments::Mount { path, .. }) => mounts::make_slave(&path),
         Err(error) if error.use_stderr() => {
             let text = error.to_string();
@@ -74,6 +87,12 @@ pub fn main() -> ExitCode {
     }
 }
 
+fn image() -> Result<(), HelperError> {
+    let order = std::env::var(provisioner::ORDER).unwrap_or_default();
+    println!("{}", provisioner::carry_out(&order).map_err(HelperError::Image)?);
+    Ok(())
+}
+
 fn read(text: Option<String>, pipe: Option<i32>) -> Result<LaunchInfo, HelperError> {
     let malformed = |error: &dyn std::fmt::Display| HelperError::LaunchInfo(error.to_string());
     match (text, pipe) {
@@ -86,10 +105,13 @@ fn read(text: Option<String>, pipe: Option<i32>) -> Result<LaunchInfo, HelperErr
             let bytes = whole(pipe).map_err(HelperError::Pipe)?;
             checkpoint::decode_one(&bytes).map_err(|error| malformed(&error))
         }
-        (None, None) => {
-            let missing = "one of --launch_info and --pipe_read is needed";
-            Err(HelperError::Arguments(missing.to_owned()))
-        }
+        (None, None) => match std::env::var(LAUNCH_INFO) {
+            Ok(text) => read(Some(text), None),
+            Err(_) => {
+                let missing = "one of --launch_info and --pipe_read is needed";
+                Err(HelperError::Arguments(missing.to_owned()))
+            }
+        },
     }
 }
 

@@ -107,3 +107,9 @@ pub(super) fn make_slave(path: &str) -> Result<(), HelperError> {
     let flags = MsFlags::MS_SLAVE | MsFlags::MS_REC;
     step(nix::mount::mount(none, path, none, flags, none), || format!("change the mount {path}"))
 }
+
+/// Mounts that are made from now on are seen by nobody else.
+pub(super) fn unshare() -> Result<(), HelperError> {
+    let own = nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNS);
+    step(own, || "have mounts of one's own".to_owned())
+}

@@ -44,6 +44,8 @@ pub(super) struct Spec {
     pub(super) user: Option<(u32, u32)>,
     /// What isolators want done inside.
     pub(super) info: LaunchInfo,
+    /// The root is prepared only: the command stays outside.
+    pub(super) keep_root: bool,
 }
 
 /// A first process; it is held back until `go` is used. When that is dropped instead, or the slave
@@ -101,6 +103,11 @@ pub(super) fn start(
         LauncherKind::Posix => Arc::new(posix::Posix::new(options)),
         LauncherKind::Linux => Arc::new(linux::Linux::new(node, options)?),
     })
+}
+
+/// The launcher that needs nothing.
+pub(super) fn posix(options: &ContainerizerOptions) -> Arc<dyn Launcher> {
+    Arc::new(posix::Posix::new(options))
 }
 
 /// True when the linux launcher can be used here: by root, with a freezer or cgroups of version 2.

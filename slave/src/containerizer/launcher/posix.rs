@@ -55,6 +55,9 @@ impl Posix {
         let [stdout, stderr] = outputs(&spec.config);
         let mut argv = self.helper.clone();
         argv.extend(["launch".to_owned(), format!("--pipe_read={}", fork::PIPE)]);
+        if spec.keep_root {
+            argv.push("--keep_root".to_owned());
+        }
         let directory = spec.config.directory.display();
         let plan = fork::Plan {
             argv,

@@ -1,5 +1,6 @@
 //! Looks at the task again and again.
 
+use futures::FutureExt;
 use futures::future::{Either, select};
 use libprocess::Ctx;
 use protos::mesos::TaskState;
@@ -8,7 +9,6 @@ use protos::mesos::task_status::Reason;
 use super::probe::look;
 use super::{Health, News, Probe, Schedule, Seen, check_status};
 use crate::executor::CommandExecutor;
-use crate::executor::command::command_of;
 use crate::executor::outcome::Outcome;
 use crate::executor::task::CommandTask;
 
@@ -53,16 +53,13 @@ impl CommandExecutor {
             return;
         }
         let Some(task) = self.task.as_ref() else { return };
-        let command = match &schedule.probe {
-            Probe::Command(info) => {
-                match command_of(info, task.info(), &self.settings.environment) {
-                    Ok(command) => Some(command),
-                    Err(reason) => return self.looked(schedule, purpose, Err(reason), cx),
-                }
+        let os = cx.subprocesses();
+        let looking = match &schedule.probe {
+            Probe::Command(info) => self.runner.check(info, task.info(), &self.settings, os),
+            probe @ (Probe::Tcp { v6, .. } | Probe::Http { v6, .. }) => {
+                look(probe.clone(), self.runner.host(*v6), os).boxed()
             }
-            _ => None,
         };
-        let looking = Box::pin(look(schedule.probe.clone(), command, cx.subprocesses()));
         let limit = schedule.timeout.map(|limit| Box::pin(cx.sleep(limit)));
         let bounded = async move {
             let Some(limit) = limit else { return looking.await };

@@ -12,7 +12,8 @@ use std::time::Duration;
 use protos::mesos::{self, CheckInfo, HealthCheck, check_info, health_check};
 
 pub(super) use health::{Health, News};
-pub(super) use probe::Seen;
+pub(crate) use probe::Seen;
+pub(super) use probe::run;
 
 /// How a task is looked at.
 #[derive(Debug, Clone, PartialEq)]

@@ -1,6 +1,6 @@
 //! One look at a task.
 
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use libprocess::subprocess::{Command, Ended, Output, Subprocesses, Target};
@@ -36,29 +36,22 @@ impl Seen {
     }
 }
 
-fn address(port: u16, v6: bool) -> SocketAddr {
-    match v6 {
-        true => (Ipv6Addr::LOCALHOST, port).into(),
-        false => (Ipv4Addr::LOCALHOST, port).into(),
-    }
-}
-
-/// Looks, as long as it takes. `command` is what a look by a command runs.
+/// Looks over the network, as long as it takes; the task listens at `host`.
 pub(super) async fn look(
     probe: Probe,
-    command: Option<Command>,
+    host: IpAddr,
     os: Arc<dyn Subprocesses>,
 ) -> Result<Seen, String> {
     match probe {
-        Probe::Command(_) => run(command.ok_or("the check has no command")?, os).await,
-        Probe::Tcp { port, v6 } => {
-            Ok(Seen::Connected(TcpStream::connect(address(port, v6)).await.is_ok()))
+        Probe::Command(_) => Err("commands are run, not asked for".to_owned()),
+        Probe::Tcp { port, .. } => {
+            Ok(Seen::Connected(TcpStream::connect((host, port)).await.is_ok()))
         }
-        Probe::Http { scheme, port, path, v6 } if scheme == "http" => {
-            ask(address(port, v6), &path).await
+        Probe::Http { scheme, port, path, .. } if scheme == "http" => {
+            ask((host, port).into(), &path).await
         }
-        Probe::Http { scheme, port, path, v6 } => {
-            curl(&format!("{scheme}://{}{path}", address(port, v6)), os).await
+        Probe::Http { scheme, port, path, .. } => {
+            curl(&format!("{scheme}://{}{path}", SocketAddr::from((host, port))), os).await
         }
     }
 }
@@ -84,7 +77,10 @@ async fn finish(command: Command, os: Arc<dyn Subprocesses>) -> Result<Ended, St
     Ok(ended)
 }
 
-async fn run(command: Command, os: Arc<dyn Subprocesses>) -> Result<Seen, String> {
+pub(in crate::executor) async fn run(
+    command: Command,
+    os: Arc<dyn Subprocesses>,
+) -> Result<Seen, String> {
     let status = finish(command, os).await?.status.ok_or("the command's status is unknown")?;
     match (status.code(), status.signal()) {
         (Some(code), _) => Ok(Seen::Exited(code)),

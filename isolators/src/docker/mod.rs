@@ -1,0 +1,3 @@
+//! What images of Docker's kind want.
+
+pub mod runtime;

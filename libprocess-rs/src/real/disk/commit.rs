@@ -1,0 +1,267 @@
+//! Group commit: what was asked for while the disk was busy is made durable together.
+//!
+//! A batch is written in the order in which it was asked for, and synced once: all files side by side,
+//! then renames in their order, then all directories side by side. Nobody is told before the whole
+//! batch is durable, so that what was asked for first is durable when anything later is.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
+use futures::channel::oneshot;
+
+/// Most files that are synced at a time.
+const SIDE_BY_SIDE: usize = 16;
+
+/// Told when it is durable, or why it is not.
+pub(super) type Reply = oneshot::Sender<io::Result<()>>;
+
+/// What can wait for others.
+pub(super) enum Change {
+    /// At the end of a file.
+    Append(Bytes),
+    /// Instead of a file.
+    Replace(Bytes),
+    /// A link, instead of what has its name.
+    Link(PathBuf),
+}
+
+struct Pending {
+    reply: Reply,
+    result: io::Result<()>,
+    /// The file that holds what was written.
+    file: Option<PathBuf>,
+    rename: Option<(PathBuf, PathBuf)>,
+    directory: Option<PathBuf>,
+}
+
+/// Changes that are written and not durable yet.
+#[derive(Default)]
+pub(super) struct Batch {
+    pending: Vec<Pending>,
+    /// Open files, each once however much was appended to it.
+    files: BTreeMap<PathBuf, File>,
+    /// Names that renames will have.
+    renamed: BTreeSet<PathBuf>,
+}
+
+fn parent(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    }
+}
+
+fn temporary(path: &Path) -> PathBuf {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    parent(path).join(format!(".{name}.tmp"))
+}
+
+impl Batch {
+    /// How many changes wait.
+    pub(super) fn len(&self) -> usize {
+        self.pending.len()
+    }
+
+    /// Writes a change, to be made durable by [`Batch::commit`]. A change of what an earlier one of the
+    /// batch renames makes that durable first.
+    pub(super) fn add(&mut self, path: &Path, change: Change, reply: Reply) {
+        let target = temporary(path);
+        if self.renamed.contains(path) || self.files.contains_key(&target) {
+            std::mem::take(self).commit();
+        }
+        let mut pending =
+            Pending { reply, result: Ok(()), file: None, rename: None, directory: None };
+        let result = self.write(path, &change, &mut pending);
+        pending.result = result;
+        self.pending.push(pending);
+    }
+
+    fn write(&mut self, path: &Path, change: &Change, pending: &mut Pending) -> io::Result<()> {
+        match change {
+            Change::Append(bytes) => self.append(path, bytes, pending),
+            Change::Replace(bytes) => {
+                let target = temporary(path);
+                let mut file = create(&target)?;
+                file.write_all(bytes)?;
+                self.files.insert(target.clone(), file);
+                pending.file = Some(target.clone());
+                self.rename(target, path, pending);
+                Ok(())
+            }
+            Change::Link(to) => {
+                let target = temporary(path);
+                fs::create_dir_all(parent(path))?;
+                match fs::remove_file(&target) {
+                    Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                    _ => {}
+                }
+                std::os::unix::fs::symlink(to, &target)?;
+                self.rename(target, path, pending);
+                Ok(())
+            }
+        }
+    }
+
+    fn append(&mut self, path: &Path, bytes: &[u8], pending: &mut Pending) -> io::Result<()> {
+        pending.file = Some(path.to_owned());
+        if !self.files.contains_key(path) {
+            let mut options = fs::OpenOptions::new();
+            options.append(true);
+            let file = match options.open(path) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    fs::create_dir_all(parent(path))?;
+                    pending.directory = Some(parent(path).to_owned());
+                    options.create(true).open(path)?
+                }
+                opened => opened?,
+            };
+            self.files.insert(path.to_owned(), file);
+        }
+        self.files.get_mut(path).map_or(Ok(()), |file| file.write_all(bytes))
+    }
+
+    fn rename(&mut self, from: PathBuf, to: &Path, pending: &mut Pending) {
+        pending.directory = Some(parent(to).to_owned());
+        pending.rename = Some((from, to.to_owned()));
+        self.renamed.insert(to.to_owned());
+    }
+
+    /// Makes everything durable, and tells who waits.
+    pub(super) fn commit(self) {
+        let Self { mut pending, files, .. } = self;
+        let files: Vec<(PathBuf, File)> = files.into_iter().collect();
+        let failed = side_by_side(&files, |(_, file)| file.sync_data());
+        let failed: BTreeMap<&PathBuf, &io::Error> =
+            failed.iter().map(|(at, error)| (&files[*at].0, error)).collect();
+        for one in &mut pending {
+            let broken = one.file.as_ref().and_then(|file| failed.get(file));
+            if let (Ok(()), Some(error)) = (&one.result, broken) {
+                one.result = Err(copy(error));
+            }
+            if let (Ok(()), Some((from, to))) = (&one.result, &one.rename) {
+                one.result = fs::rename(from, to);
+            }
+        }
+        let wanted = pending.iter().filter(|one| one.result.is_ok());
+        let directories: BTreeSet<PathBuf> =
+            wanted.filter_map(|one| one.directory.clone()).collect();
+        let directories: Vec<PathBuf> = directories.into_iter().collect();
+        let failed = side_by_side(&directories, |path| File::open(path)?.sync_all());
+        let failed: BTreeMap<&PathBuf, &io::Error> =
+            failed.iter().map(|(at, error)| (&directories[*at], error)).collect();
+        for one in pending {
+            let broken = one.directory.as_ref().and_then(|path| failed.get(path));
+            let result = one.result.and(broken.map_or(Ok(()), |error| Err(copy(error))));
+            // Who waited may have stopped.
+            let _ = one.reply.send(result);
+        }
+    }
+}
+
+fn create(path: &Path) -> io::Result<File> {
+    match File::create(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            fs::create_dir_all(parent(path))?;
+            File::create(path)
+        }
+        created => created,
+    }
+}
+
+fn copy(error: &io::Error) -> io::Error {
+    match error.raw_os_error() {
+        Some(code) => io::Error::from_raw_os_error(code),
+        None => io::Error::new(error.kind(), error.to_string()),
+    }
+}
+
+/// Syncs, several at a time: the file system's journal takes them in one go. Positions of those that
+/// failed, with why.
+fn side_by_side<T: Sync>(
+    all: &[T],
+    sync: impl Fn(&T) -> io::Result<()> + Sync,
+) -> Vec<(usize, io::Error)> {
+    let some = |start: usize, step: usize| {
+        let mine = all.iter().enumerate().skip(start).step_by(step);
+        mine.filter_map(|(at, one)| sync(one).err().map(|error| (at, error))).collect::<Vec<_>>()
+    };
+    let threads = all.len().min(SIDE_BY_SIDE);
+    if threads <= 1 {
+        return some(0, 1);
+    }
+    std::thread::scope(|scope| {
+        let others: Vec<_> =
+            (1..threads).map(|start| scope.spawn(move || some(start, threads))).collect();
+        let mut failed = some(0, threads);
+        for other in others {
+            match other.join() {
+                Ok(more) => failed.extend(more),
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
+        }
+        failed
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn done(receiver: &mut oneshot::Receiver<io::Result<()>>) -> Option<io::Result<()>> {
+        receiver.try_recv().ok().flatten()
+    }
+
+    #[test]
+    fn batch_is_told_when_all_of_it_is_durable_and_keeps_the_order() {
+        let root = std::env::temp_dir().join(format!("commit-{}", std::process::id()));
+        let (log, info, link) = (root.join("a/log"), root.join("b/info"), root.join("latest"));
+        let mut batch = Batch::default();
+        let mut waiting = Vec::new();
+        let changes = [
+            (&log, Change::Append("1".into())),
+            (&info, Change::Replace("old".into())),
+            (&log, Change::Append("2".into())),
+            (&link, Change::Link(log.clone())),
+        ];
+        for (path, change) in changes {
+            let (reply, receiver) = oneshot::channel();
+            batch.add(path, change, reply);
+            waiting.push(receiver);
+        }
+        assert!(waiting.iter_mut().all(|receiver| done(receiver).is_none()));
+        assert!(!info.exists());
+        // The same name again: what was before is durable first.
+        let (reply, mut later) = oneshot::channel();
+        batch.add(&info, Change::Append("+new".into()), reply);
+        assert!(waiting.iter_mut().all(|receiver| matches!(done(receiver), Some(Ok(())))));
+        assert!(done(&mut later).is_none());
+        batch.commit();
+        assert!(matches!(done(&mut later), Some(Ok(()))));
+        assert_eq!(fs::read_to_string(&info).unwrap(), "old+new");
+        assert_eq!(fs::read_to_string(&link).unwrap(), "12");
+        fs::remove_dir_all(&root).unwrap();
+    }
+
+    #[test]
+    fn batch_failure_concerns_those_only_whom_it_concerns() {
+        let root = std::env::temp_dir().join(format!("commit-bad-{}", std::process::id()));
+        fs::create_dir_all(root.join("directory")).unwrap();
+        let mut batch = Batch::default();
+        let mut add = |path: &Path, change| {
+            let (reply, receiver) = oneshot::channel();
+            batch.add(path, change, reply);
+            receiver
+        };
+        let mut bad = add(&root.join("directory"), Change::Append("x".into()));
+        let mut worse = add(&root.join("directory"), Change::Replace("x".into()));
+        let mut good = add(&root.join("file"), Change::Append("x".into()));
+        batch.commit();
+        assert!(matches!(done(&mut bad), Some(Err(_))));
+        assert!(matches!(done(&mut worse), Some(Err(_))));
+        assert!(matches!(done(&mut good), Some(Ok(()))));
+        fs::remove_dir_all(&root).unwrap();
+    }
+}

@@ -1,0 +1,5 @@
+//! `mesos-docker-executor`.
+
+fn main() -> std::process::ExitCode {
+    slave::executor::docker_main()
+}

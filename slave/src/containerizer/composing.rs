@@ -1,0 +1,118 @@
+//! Several containerizers behind one front: containers of docker's kind go to docker's, all others to
+//! ours (flag `containerizers`).
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use futures::FutureExt;
+use futures::future::{BoxFuture, ready};
+use isolators::Allocation;
+use protos::ids::ContainerId;
+use protos::mesos::{self, container_info};
+
+use super::{
+    ContainerConfig, ContainerError, ContainerFuture, Containerizer, RecoveredContainer,
+    Termination,
+};
+
+/// The front.
+pub struct Composing {
+    mesos: Option<Arc<dyn Containerizer>>,
+    docker: Option<Arc<dyn Containerizer>>,
+    /// Those of docker's kind.
+    dockers: Mutex<BTreeSet<ContainerId>>,
+}
+
+impl Composing {
+    /// Puts containerizers behind one front.
+    pub fn new(
+        mesos: Option<Arc<dyn Containerizer>>,
+        docker: Option<Arc<dyn Containerizer>>,
+    ) -> Self {
+        Self { mesos, docker, dockers: Mutex::default() }
+    }
+
+    fn of_kind(&self, docker: bool) -> Option<&Arc<dyn Containerizer>> {
+        if docker { self.docker.as_ref() } else { self.mesos.as_ref() }
+    }
+
+    fn owner(&self, id: &ContainerId) -> Option<&Arc<dyn Containerizer>> {
+        let dockers = self.dockers.lock().unwrap_or_else(PoisonError::into_inner);
+        self.of_kind(dockers.contains(id))
+    }
+
+    fn note(&self, id: &ContainerId) {
+        self.dockers.lock().unwrap_or_else(PoisonError::into_inner).insert(id.clone());
+    }
+
+    fn ask<T: Send + 'static>(
+        &self,
+        id: &ContainerId,
+        ask: impl FnOnce(&Arc<dyn Containerizer>) -> ContainerFuture<T>,
+    ) -> ContainerFuture<T> {
+        match self.owner(id) {
+            Some(owner) => ask(owner),
+            None => ready(Err(ContainerError::Unknown(id.clone()))).boxed(),
+        }
+    }
+}
+
+fn is_docker(container: Option<&mesos::ContainerInfo>) -> bool {
+    container.is_some_and(|info| info.r#type() == container_info::Type::Docker)
+}
+
+impl Containerizer for Composing {
+    fn launch(&self, id: &ContainerId, config: ContainerConfig) -> ContainerFuture<()> {
+        let asked = match &config.task_info {
+            Some(task) => task.container.as_ref(),
+            None => config.executor_info.container.as_ref(),
+        };
+        let docker = is_docker(asked);
+        if docker {
+            self.note(id);
+        }
+        match self.of_kind(docker) {
+            Some(owner) => owner.launch(id, config),
+            None => {
+                let kind = if docker { "DOCKER" } else { "MESOS" };
+                let reason = format!(
+                    "no containerizer runs containers of kind {kind} (flag containerizers)"
+                );
+                ready(Err(ContainerError::Launch { id: id.clone(), reason })).boxed()
+            }
+        }
+    }
+
+    fn update(&self, id: &ContainerId, allocation: Allocation) -> ContainerFuture<()> {
+        self.ask(id, |owner| owner.update(id, allocation))
+    }
+
+    fn usage(&self, id: &ContainerId) -> ContainerFuture<mesos::ResourceStatistics> {
+        self.ask(id, |owner| owner.usage(id))
+    }
+
+    fn status(&self, id: &ContainerId) -> ContainerFuture<mesos::ContainerStatus> {
+        self.ask(id, |owner| owner.status(id))
+    }
+
+    fn wait(&self, id: &ContainerId) -> BoxFuture<'static, Option<Termination>> {
+        self.owner(id).map_or_else(|| ready(None).boxed(), |owner| owner.wait(id))
+    }
+
+    fn destroy(&self, id: &ContainerId) -> ContainerFuture<()> {
+        self.ask(id, |owner| owner.destroy(id))
+    }
+
+    fn recover(&self, known: Vec<RecoveredContainer>) -> ContainerFuture<()> {
+        let is_docker =
+            |found: &RecoveredContainer| is_docker(found.executor_info.container.as_ref());
+        let (dockers, others): (Vec<_>, Vec<_>) = known.into_iter().partition(is_docker);
+        dockers.iter().for_each(|found| self.note(&found.id));
+        let recover = |owner: Option<&Arc<dyn Containerizer>>, known| match owner {
+            Some(owner) => owner.recover(known),
+            None => ready(Ok(())).boxed(),
+        };
+        let both = [recover(self.mesos.as_ref(), others), recover(self.docker.as_ref(), dockers)];
+        futures::future::try_join_all(both).map(|done| done.map(drop)).boxed()
+    }
+}

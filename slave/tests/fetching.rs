@@ -1,0 +1,202 @@
+//! The fetcher's program against those who mean ill: what it brings is bounded, stays in the sandbox,
+//! and what goes wrong is one line. Needs root, for a small disk.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests")]
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use serde_json::json;
+
+/// A sandbox on a disk of 32 MB.
+struct Sandbox {
+    directory: tempfile::TempDir,
+}
+
+impl Sandbox {
+    fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("sandbox");
+        fs::create_dir(&path).unwrap();
+        let mount = ["-t", "tmpfs", "-o", "size=32m", "tmpfs"];
+        assert!(Command::new("mount").args(mount).arg(&path).status().unwrap().success());
+        Self { directory }
+    }
+
+    fn path(&self) -> PathBuf {
+        self.directory.path().join("sandbox")
+    }
+
+    /// Fetches; the program's end and what it says.
+    fn fetch(&self, uri: &serde_json::Value) -> (bool, String) {
+        let info = json!({
+            "sandbox_directory": self.path(),
+            "stall_timeout": {"nanoseconds": 2_000_000_000_u64},
+            "items": [{"uri": uri, "action": "BYPASS_CACHE"}],
+        });
+        let output: Output = Command::new(env!("CARGO_BIN_EXE_mesos-fetcher"))
+            .env_clear()
+            .env("PATH", "/usr/bin:/bin")
+            .env("MESOS_FETCHER_INFO", info.to_string())
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        (output.status.success(), said)
+    }
+
+    /// Fetches what must not work, and is told why in one line.
+    fn refused(&self, uri: &serde_json::Value, why: &str) {
+        let (done, said) = self.fetch(uri);
+        assert!(!done, "{uri} was fetched");
+        let lines: Vec<&str> =
+            said.lines().filter(|it| it.starts_with("mesos-fetcher: ")).collect();
+        assert_eq!(lines.len(), 1, "{said}");
+        assert!(lines[0].contains(why), "{said}");
+    }
+
+    fn file(&self, name: &str, bytes: &[u8]) -> String {
+        let path = self.directory.path().join(name);
+        fs::write(&path, bytes).unwrap();
+        format!("file://{}", path.display())
+    }
+}
+
+impl Drop for Sandbox {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(self.path()).status();
+    }
+}
+
+/// A tar with one entry, whatever its name is.
+fn tar_of(name: &str, kind: tar::EntryType, link: &str, bytes: &[u8]) -> Vec<u8> {
+    let mut tar = tar::Builder::new(Vec::new());
+    append(&mut tar, name, kind, link, bytes);
+    tar.into_inner().unwrap()
+}
+
+fn append(
+    tar: &mut tar::Builder<Vec<u8>>,
+    name: &str,
+    kind: tar::EntryType,
+    link: &str,
+    bytes: &[u8],
+) {
+    let mut header = tar::Header::new_gnu();
+    header.as_gnu_mut().unwrap().name[..name.len()].copy_from_slice(name.as_bytes());
+    header.set_entry_type(kind);
+    header.as_gnu_mut().unwrap().linkname[..link.len()].copy_from_slice(link.as_bytes());
+    header.set_size(bytes.len() as u64);
+    header.set_mode(0o644);
+    header.set_cksum();
+    tar.append(&header, bytes).unwrap();
+}
+
+/// Runs a program that makes a file there.
+fn made(directory: &Path, script: &str) {
+    let status = Command::new("sh").args(["-c", script]).current_dir(directory).status().unwrap();
+    assert!(status.success(), "{script}");
+}
+
+#[test]
+fn bombs_are_stopped_before_they_fill_the_disk() {
+    let sandbox = Sandbox::new();
+    let directory = sandbox.directory.path();
+    made(directory, "head -c 200000000 /dev/zero > zeros && tar -czf bomb.tar.gz zeros");
+    made(directory, "tar -cJf bomb.tar.xz zeros && tar -cjf bomb.tar.bz2 zeros");
+    made(directory, "zip -q bomb.zip zeros && gzip -c zeros > plain.gz && rm zeros");
+    for name in ["bomb.tar.gz", "bomb.tar.xz", "bomb.tar.bz2", "bomb.zip", "plain.gz"] {
+        let value = format!("file://{}", directory.join(name).display());
+        sandbox.refused(&json!({"value": value}), "too large");
+        let stat = nix::sys::statvfs::statvfs(&sandbox.path()).unwrap();
+        assert!(stat.blocks_available() > 0, "{name} filled the disk");
+        for entry in fs::read_dir(sandbox.path()).unwrap().flatten() {
+            fs::remove_file(entry.path()).unwrap();
+        }
+    }
+}
+
+#[test]
+fn archives_that_lead_out_of_the_sandbox_are_refused() {
+    use tar::EntryType::{Regular, Symlink};
+    let sandbox = Sandbox::new();
+    let outside = sandbox.directory.path().join("outside");
+    fs::create_dir(&outside).unwrap();
+    let out = outside.display().to_string();
+    let mut through = tar::Builder::new(Vec::new());
+    append(&mut through, "link", Symlink, &out, b"");
+    append(&mut through, "link/file", Regular, "", b"x");
+    let archives = [
+        ("up.tar", tar_of("../outside/file", Regular, "", b"x")),
+        ("absolute.tar", tar_of(&format!("{out}/file"), Regular, "", b"x")),
+        ("link.tar", tar_of("link", Symlink, &out, b"")),
+        ("above.tar", tar_of("link", Symlink, "../outside", b"")),
+        ("through.tar", through.into_inner().unwrap()),
+    ];
+    for (name, bytes) in archives {
+        let value = sandbox.file(name, &bytes);
+        sandbox.refused(&json!({"value": value}), "leads out of the sandbox");
+        assert_eq!(fs::read_dir(&outside).unwrap().count(), 0, "{name}");
+    }
+    made(&outside, "mkdir -p a/b && echo x > a/file && cd a/b && zip -q ../../../up.zip ../file");
+    made(&outside, "rm -r a && ln -s /etc l && zip -q -y ../link.zip l && rm l");
+    for name in ["up.zip", "link.zip"] {
+        let value = format!("file://{}", sandbox.directory.path().join(name).display());
+        sandbox.refused(&json!({"value": value}), "leads out of the sandbox");
+    }
+    for file in ["../out", "/tmp/out", "a/../../out"] {
+        let value = sandbox.file("plain", b"x");
+        let uri = json!({"value": value, "output_file": file});
+        sandbox.refused(&uri, "no file name within the sandbox");
+    }
+}
+
+/// Serves one connection.
+fn serve(answer: impl FnOnce(&mut dyn Write) + Send + 'static) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    // It ends with the test's process, if nobody comes.
+    std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let _ = stream.read(&mut [0; 1024]);
+        answer(&mut stream);
+    });
+    address
+}
+
+#[test]
+fn servers_without_end_or_manners_are_given_up() {
+    let sandbox = Sandbox::new();
+    let endless = serve(|to| {
+        let _ = to.write_all(b"HTTP/1.1 200 OK\r\n\r\n");
+        while to.write_all(&[b'x'; 65536]).is_ok() {}
+    });
+    sandbox.refused(&json!({"value": format!("http://{endless}/f")}), "too large");
+    let stat = nix::sys::statvfs::statvfs(&sandbox.path()).unwrap();
+    assert!(stat.blocks_available() > 0);
+    let chunked = serve(|to| {
+        let _ = to.write_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
+        while to.write_all(b"10000\r\n").and_then(|()| to.write_all(&[b'x'; 65536])).is_ok()
+            && to.write_all(b"\r\n").is_ok()
+        {}
+    });
+    sandbox.refused(&json!({"value": format!("http://{chunked}/f")}), "too large");
+    let head = serve(|to| while to.write_all(b"X: y\r\n").is_ok() {});
+    sandbox.refused(&json!({"value": format!("http://{head}/f")}), "malformed status line");
+    let aside = serve(|to| {
+        let _ = to.write_all(b"HTTP/1.1 302 Found\r\nLocation: file:///etc/passwd\r\n\r\n");
+    });
+    sandbox.refused(&json!({"value": format!("http://{aside}/f")}), "file:///etc/passwd");
+    let silent = serve(|to| {
+        let _ = to.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nab");
+        let _ = to.flush();
+        // Until the other side has had enough: the thread ends with the test.
+        std::thread::park();
+    });
+    sandbox.refused(&json!({"value": format!("http://{silent}/f")}), "cannot fetch");
+    let passwd = sandbox.path().join("f");
+    let got = fs::read_to_string(passwd).unwrap_or_default();
+    assert!(!got.contains("root:"), "{got}");
+}
