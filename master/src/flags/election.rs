@@ -1,9 +1,12 @@
 //! Flags of election and of where the registry is kept.
 
+use std::ffi::OsStr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::Args;
+use clap::builder::TypedValueParser;
+use clap::error::ErrorKind;
+use clap::{Arg, Args, Command};
 use coordination::url::ZkUrl;
 use protos::duration;
 
@@ -16,7 +19,7 @@ const SHORTEST: Duration = Duration::from_millis(500);
 pub struct Election {
     /// Where masters elect their leader: zk://[user:password@]host:port,.../path, or file:///path of a
     /// file with such a URL. One master without others when absent
-    #[arg(long, help_heading = "Availability", value_name = "URL", value_parser = url)]
+    #[arg(long, help_heading = "Availability", value_name = "URL", value_parser = Url)]
     pub zk: Option<ZkUrl>,
     /// Time after which ZooKeeper takes a silent master for gone; its servers bound it, too
     #[arg(long, help_heading = "Availability", default_value = "10secs", value_parser = session)]
@@ -39,6 +42,27 @@ pub struct Election {
 
 fn url(text: &str) -> Result<ZkUrl, String> {
     text.parse().map_err(|error: coordination::url::UrlError| error.to_string())
+}
+
+/// Reads URLs; what cannot be read is not shown, as there may be a password in it.
+#[derive(Clone)]
+struct Url;
+
+impl TypedValueParser for Url {
+    type Value = ZkUrl;
+
+    fn parse_ref(
+        &self,
+        command: &Command,
+        _: Option<&Arg>,
+        value: &OsStr,
+    ) -> Result<ZkUrl, clap::Error> {
+        let text = value.to_str().ok_or_else(|| "expected text".to_owned());
+        text.and_then(url).map_err(|error| {
+            let message = format!("invalid value for '--zk <URL>': {error}\n");
+            clap::Error::raw(ErrorKind::ValueValidation, message).with_cmd(command)
+        })
+    }
 }
 
 fn session(text: &str) -> Result<Duration, String> {
