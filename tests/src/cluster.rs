@@ -114,7 +114,8 @@ impl Daemon {
 
     /// The JSON of one of its endpoints.
     pub fn json(&self, path: &str) -> Value {
-        let answer = self.get(path);
+        // A master that has just been elected reads its registry first.
+        let answer = wait_for(path, || Some(self.get(path)).filter(|answer| answer.status != 503));
         assert_eq!(answer.status, 200, "{path}: {}", answer.body);
         serde_json::from_str(&answer.body).unwrap()
     }
@@ -197,10 +198,7 @@ impl Cluster {
     /// Waits until the master counts so many active slaves.
     pub fn wait_for_slaves(&self, count: usize) {
         wait_for(&format!("{count} active slaves"), || {
-            let answer = self.master.get("/state");
-            // A master that has just been elected reads its registry first.
-            let ready = answer.status == 200;
-            let state: Value = serde_json::from_str(&answer.body).ok().filter(|_| ready)?;
+            let state = self.master.json("/state");
             (state["activated_slaves"].as_u64() == Some(count as u64)).then_some(())
         });
     }
