@@ -4,7 +4,7 @@
 //! Master and fake slaves are in one OS process, on one node: messages are encoded, checked and
 //! decoded, but see no socket. The master knows none of the slaves: each goes through its registrar.
 
-use benches::fake::{self, Board, Slave};
+use benches::fake::{self, Board, Habits, Slave};
 use benches::{Outcome, claim};
 use libprocess::real;
 use protos::ids::{FrameworkId, SlaveId, TaskId};
@@ -33,7 +33,7 @@ async fn run(slaves: usize, each: usize, goal: &str) -> Outcome<()> {
             let task = |at| TaskId::new(format!("task-{number}-{at}"));
             let tasks = (0..each).map(|at| fake::task(&task(at), &of, &id, &one)).collect();
             let info = fake::slave_info(number, &total);
-            Slave::new(node.pid("master"), info, true, board.clone())
+            Slave::new(node.pid("master"), info, Habits::LASTING, board.clone())
                 .running(&id, tasks, &framework)
         })
         .collect();

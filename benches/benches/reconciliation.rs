@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use benches::fake::{self, Board, Framework, Plan};
+use benches::fake::{self, Board, Framework, Habits, Plan};
 use benches::{Outcome, claim, median, millis};
 use libprocess::real;
 use protos::ids::TaskId;
@@ -26,7 +26,7 @@ async fn measure() -> Outcome<()> {
     };
     let master = master::start(&node, config)?.pid().clone();
     let board = Board::default();
-    fake::slaves(&node, &master, SLAVES, "cpus:250;mem:102400", true, &board)?;
+    fake::slaves(&node, &master, SLAVES, "cpus:250;mem:102400", Habits::LASTING, &board)?;
     fake::until(&node, "slaves", || board.registered() == SLAVES).await?;
     let plan = Plan { tasks: RUNNING, in_flight: RUNNING, each: "cpus:1;mem:32".parse()? };
     let framework = node.spawn("scheduler(1)", Framework::new(master, plan, board.clone()))?;

@@ -6,7 +6,7 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use benches::fake::{self, Board, MasterProcess, until};
+use benches::fake::{self, Board, Habits, MasterProcess, until};
 use benches::{Outcome, claim, millis, report};
 use libprocess::real;
 
@@ -16,11 +16,11 @@ async fn run(count: usize, last: bool) -> Outcome<()> {
     let board = Board::default();
     let pid = master.pid()?;
     // One slave first: what comes once is not counted.
-    fake::slaves(&home, &pid, 1, "cpus:24;mem:65536;disk:1048576", true, &board)?;
+    fake::slaves(&home, &pid, 1, "cpus:24;mem:65536;disk:1048576", Habits::LASTING, &board)?;
     until(&home, "the first slave", || board.registered() == 1).await?;
     let (start, cpu, memory) = (home.now(), master.cpu()?, master.memory()?);
     let others = fake::loopback().await?;
-    fake::slaves(&others, &pid, count, "cpus:24;mem:65536;disk:1048576", true, &board)?;
+    fake::slaves(&others, &pid, count, "cpus:24;mem:65536;disk:1048576", Habits::LASTING, &board)?;
     until(&home, "slaves", || board.registered() == count + 1).await?;
     let took = home.now().since(start);
     // Counted with what follows at once.

@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use std::rc::Rc;
 use std::time::Duration;
 
-use benches::fake::{self, Board, Framework, MasterProcess, Plan, get, until};
+use benches::fake::{self, Board, Framework, Habits, MasterProcess, Plan, get, until};
 use benches::{Outcome, claim, median, millis, quantile, report};
 use libprocess::{Node, real};
 use tokio::task::{LocalSet, spawn_local};
@@ -63,7 +63,14 @@ async fn measure() -> Outcome<()> {
     let master = MasterProcess::start(&home, &["--allocation_interval=100ms"]).await?;
     let address = master.address;
     let board = Board::default();
-    fake::slaves(&home, &master.pid()?, SLAVES, "cpus:24;mem:65536;disk:1048576", true, &board)?;
+    fake::slaves(
+        &home,
+        &master.pid()?,
+        SLAVES,
+        "cpus:24;mem:65536;disk:1048576",
+        Habits::LASTING,
+        &board,
+    )?;
     until(&home, "slaves", || board.registered() == SLAVES).await?;
     // Exactly 20 on each.
     let plan = Plan { tasks: TASKS, in_flight: TASKS, each: "cpus:1.2;mem:32".parse()? };

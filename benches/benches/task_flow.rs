@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use benches::fake::{self, Board, Framework, Plan};
+use benches::fake::{self, Board, Framework, Habits, Plan};
 use benches::{Outcome, claim, rate, timed};
 use libprocess::NodeConfig;
 use libprocess::sim::World;
@@ -27,7 +27,7 @@ fn run() -> Outcome<f64> {
     let master = master::start(&node, config)?.pid().clone();
     let board = Board::default();
     let home = world.node("10.0.0.2:5051".parse()?, NodeConfig::default());
-    fake::slaves(&home, &master, SLAVES, "cpus:10;mem:10240", false, &board)?;
+    fake::slaves(&home, &master, SLAVES, "cpus:10;mem:10240", Habits::SHORT, &board)?;
     world.run_until(Duration::from_secs(60), |_| board.registered() == SLAVES)?;
     let place = world.node("10.0.0.3:9000".parse()?, NodeConfig::default());
     let plan = Plan { tasks: TASKS, in_flight: IN_FLIGHT, each: "cpus:1;mem:32".parse()? };

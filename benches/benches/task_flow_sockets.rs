@@ -6,7 +6,7 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use benches::fake::{self, Board, Framework, MasterProcess, Plan, until};
+use benches::fake::{self, Board, Framework, Habits, MasterProcess, Plan, until};
 use benches::{Outcome, claim, millis, quantile, rate, report};
 use libprocess::real;
 
@@ -18,7 +18,7 @@ async fn measure() -> Outcome<()> {
     let (home, place) = (fake::loopback().await?, fake::loopback().await?);
     let master = MasterProcess::start(&home, &["--allocation_interval=100ms"]).await?;
     let board = Board::default();
-    fake::slaves(&home, &master.pid()?, SLAVES, "cpus:10;mem:10240", false, &board)?;
+    fake::slaves(&home, &master.pid()?, SLAVES, "cpus:10;mem:10240", Habits::SHORT, &board)?;
     until(&home, "slaves", || board.registered() == SLAVES).await?;
     let plan = Plan { tasks: 0, in_flight: 0, each: "cpus:1;mem:32".parse()? };
     let framework =

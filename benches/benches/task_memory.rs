@@ -5,7 +5,7 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use benches::fake::{self, Board, Framework, MasterProcess, Plan, until};
+use benches::fake::{self, Board, Framework, Habits, MasterProcess, Plan, until};
 use benches::{Outcome, claim, report};
 use libprocess::real;
 
@@ -16,7 +16,7 @@ async fn measure() -> Outcome<()> {
     let (home, place) = (fake::loopback().await?, fake::loopback().await?);
     let master = MasterProcess::start(&home, &["--allocation_interval=100ms"]).await?;
     let board = Board::default();
-    fake::slaves(&home, &master.pid()?, SLAVES, "cpus:100;mem:102400", true, &board)?;
+    fake::slaves(&home, &master.pid()?, SLAVES, "cpus:100;mem:102400", Habits::LASTING, &board)?;
     until(&home, "slaves", || board.registered() == SLAVES).await?;
     home.sleep(Duration::from_secs(1)).await;
     let before = master.memory()?;

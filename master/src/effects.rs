@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use allocator::{FrameworkSpec, InverseStatus, SlaveSpec};
 use bytes::Bytes;
-use libprocess::Pid;
+use libprocess::{MessageName, Pid};
 use prost::{Message, Name};
 use protos::ids::{FrameworkId, OfferId, SlaveId};
 use protos::mesos::internal::{RegisterSlaveMessage, ReregisterSlaveMessage};
@@ -23,7 +23,7 @@ pub enum Effect {
         /// To whom.
         to: Pid,
         /// Full name of the message.
-        name: String,
+        name: MessageName,
         /// The encoded message.
         body: Bytes,
     },
@@ -160,8 +160,8 @@ pub struct Effects(pub Vec<Effect>);
 
 impl Effects {
     /// Sends a message.
-    pub fn send<M: Message + Name>(&mut self, to: &Pid, message: &M) {
-        let (name, body) = (M::full_name(), message.encode_to_vec().into());
+    pub fn send<M: Message + Name + 'static>(&mut self, to: &Pid, message: &M) {
+        let (name, body) = (MessageName::of::<M>(), message.encode_to_vec().into());
         self.0.push(Effect::Send { to: to.clone(), name, body });
     }
 
@@ -225,7 +225,7 @@ impl Effects {
     /// The messages of one type that are to be sent; for tests.
     pub fn sent<M: Message + Name + Default>(&self) -> Vec<(Pid, M)> {
         let of_type = |effect: &Effect| match effect {
-            Effect::Send { to, name, body } if *name == M::full_name() => {
+            Effect::Send { to, name, body } if **name == *M::full_name() => {
                 M::decode(body.clone()).ok().map(|message| (to.clone(), message))
             }
             _ => None,

@@ -11,6 +11,7 @@ use protos::resources::Resources;
 use crate::gc::Limits;
 use crate::oversubscription::{NewController, NewEstimator};
 use crate::recovery::ReconfigurationPolicy;
+use crate::security::Security;
 
 /// Called once when the slave must end: the exit code and why.
 pub type ExitCallback = Arc<dyn Fn(i32, String) + Send + Sync>;
@@ -95,6 +96,8 @@ pub struct Config {
     pub controller: Option<NewController>,
     /// How often, at least a second apart (flag `qos_correction_interval_min`).
     pub qos_correction_interval: Duration,
+    /// Who may ask what of the slave.
+    pub security: Security,
     /// The programs that the slave starts.
     pub helpers: Helpers,
     /// Effective flags, as `/flags` shows them.
@@ -142,6 +145,7 @@ impl Default for Config {
             oversubscribed_interval: Duration::from_secs(15),
             controller: None,
             qos_correction_interval: Duration::ZERO,
+            security: Security::default(),
             helpers: Helpers {
                 executor: vec!["mesos-executor".to_owned()],
                 fetcher: vec!["mesos-fetcher".to_owned()],

@@ -18,6 +18,7 @@
 //! - [`checkpoint`], [`paths`]: what is on disk, and where
 //! - [`oversubscription`]: what may be offered once more, and who yields for it
 //! - [`detection`]: what the host has; [`gc`]: what is over and old goes
+//! - [`security`]: who may ask what
 //! - [`flags`], [`Config`]: how a slave is told what to do
 //!
 //! # Example
@@ -49,6 +50,7 @@ pub mod provisioner;
 mod recovery;
 mod registration;
 mod run;
+pub mod security;
 mod state;
 pub mod status_updates;
 

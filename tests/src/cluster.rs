@@ -114,7 +114,8 @@ impl Daemon {
 
     /// The JSON of one of its endpoints.
     pub fn json(&self, path: &str) -> Value {
-        let answer = self.get(path);
+        // A master that has just been elected reads its registry first.
+        let answer = wait_for(path, || Some(self.get(path)).filter(|answer| answer.status != 503));
         assert_eq!(answer.status, 200, "{path}: {}", answer.body);
         serde_json::from_str(&answer.body).unwrap()
     }

@@ -13,6 +13,8 @@ use serde_json::{Value, json};
 
 use crate::dockerd::busybox_root;
 
+const MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
+
 /// An image in parts: layers as archives, and its configuration.
 pub struct Image {
     /// Lowest first.
@@ -47,7 +49,9 @@ pub fn image(directory: &Path) -> Image {
         archive
     });
     let config = directory.join("config.json");
-    let told = json!({"architecture": "amd64", "os": "linux", "config": {
+    let differences: Vec<String> = layers.iter().map(|layer| digest(layer)).collect();
+    let rootfs = json!({"type": "layers", "diff_ids": differences});
+    let told = json!({"architecture": "amd64", "os": "linux", "rootfs": rootfs, "config": {
         "Entrypoint": ["/bin/sh", "-c"], "Cmd": ["echo from the image $WHO"],
         "Env": ["PATH=/bin", "WHO=itself"], "WorkingDir": "/etc"}});
     fs::write(&config, told.to_string()).unwrap();
@@ -82,6 +86,8 @@ pub struct Registry {
 struct Served {
     address: SocketAddr,
     manifest: String,
+    /// Of the manifest.
+    digest: String,
     blobs: Vec<(String, PathBuf)>,
     spoilt: Option<String>,
 }
@@ -91,13 +97,21 @@ impl Registry {
     pub fn start(image: &Image, spoilt: Option<String>) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let address = listener.local_addr().unwrap();
-        let entry = |path: &PathBuf| json!({"digest": digest(path), "size": fs::metadata(path).unwrap().len()});
-        let layers: Vec<Value> = image.layers.iter().map(entry).collect();
-        let manifest =
-            json!({"schemaVersion": 2, "config": entry(&image.config), "layers": layers});
+        let entry = |path: &PathBuf, kind: &str| {
+            let kind = format!("application/vnd.docker.{kind}");
+            let size = fs::metadata(path).unwrap().len();
+            json!({"mediaType": kind, "digest": digest(path), "size": size})
+        };
+        let layer = |path| entry(path, "image.rootfs.diff.tar");
+        let layers: Vec<Value> = image.layers.iter().map(layer).collect();
+        let manifest = json!({"schemaVersion": 2, "mediaType": MANIFEST, "layers": layers,
+            "config": entry(&image.config, "container.image.v1+json")});
         let all = image.layers.iter().chain([&image.config]);
         let blobs = all.map(|path| (digest(path), path.clone())).collect();
-        let served = Served { address, manifest: manifest.to_string(), blobs, spoilt };
+        let manifest = manifest.to_string();
+        let file = tempfile::NamedTempFile::new().unwrap();
+        fs::write(file.path(), &manifest).unwrap();
+        let served = Served { address, digest: digest(file.path()), manifest, blobs, spoilt };
         let asked = Arc::new(Mutex::new(Vec::new()));
         let seen = asked.clone();
         // It ends with the test's process.
@@ -129,6 +143,7 @@ impl Served {
         asked.lock().unwrap().push(path.clone());
         let (status, head, body) = self.answer(&path, &authorization);
         let length = body.len();
+        let body = if first.starts_with("HEAD ") { Vec::new() } else { body };
         write!(
             stream,
             "HTTP/1.1 {status}\r\nContent-Length: {length}\r\nConnection: close\r\n{head}\r\n"
@@ -154,8 +169,14 @@ impl Served {
             );
             return ("401 No", challenge, Vec::new());
         }
-        if path == "/v2/test/image/manifests/1" {
-            return ("200 OK", String::new(), self.manifest.clone().into_bytes());
+        if path == "/v2/" {
+            return ("200 OK", String::new(), Vec::new());
+        }
+        let manifest = path.strip_prefix("/v2/test/image/manifests/").unwrap_or_default();
+        if manifest == "1" || manifest == self.digest {
+            let (kind, digest) = (MANIFEST, &self.digest);
+            let head = format!("Content-Type: {kind}\r\nDocker-Content-Digest: {digest}\r\n");
+            return ("200 OK", head, self.manifest.clone().into_bytes());
         }
         let blob = path.strip_prefix("/v2/test/image/blobs/").unwrap_or_default();
         match self.blobs.iter().find(|(digest, _)| digest == blob) {

@@ -8,6 +8,7 @@ use std::sync::{Mutex, PoisonError};
 
 use cluster_tests::cluster::{Cluster, Daemon, free_port, text, wait_for};
 use cluster_tests::dockerd::Dockerd;
+use cluster_tests::images::{Registry, image};
 use serde_json::{Value, json};
 
 /// One daemon at a time: each takes a while to start.
@@ -23,14 +24,19 @@ struct Setting {
 
 impl Setting {
     fn start(net: u8) -> Self {
+        Self::start_with(net, &[])
+    }
+
+    fn start_with(net: u8, more: &[String]) -> Self {
         let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
         let docker = Dockerd::start(net);
-        let flags = vec![
+        let mut flags = vec![
             "--containerizers=docker,mesos".to_owned(),
             format!("--docker_socket={}", docker.socket().display()),
             "--docker_remove_delay=1secs".to_owned(),
             "--resources=cpus:4;mem:2048;disk:1024;ports:[31000-31999]".to_owned(),
         ];
+        flags.extend_from_slice(more);
         let refs: Vec<&str> = flags.iter().map(String::as_str).collect();
         let cluster = Cluster::start(&[], 1, &refs);
         Self { cluster, docker, flags, _turn: turn }
@@ -123,6 +129,50 @@ fn docker_task_that_fails_or_has_no_image_is_told_why() {
     let strange = json!({"parameters": [{"key": "levitate", "value": "x"}]});
     let output = setting.execute(&task("odd", "true", &strange), &[]);
     assert!(text(&output).1.contains("docker parameter 'levitate'"), "{}", text(&output).1);
+}
+
+#[test]
+fn docker_task_has_its_image_pulled_with_the_slaves_credentials_and_its_uris_fetched() {
+    let keep = tempfile::tempdir().unwrap();
+    let registry = Registry::start(&image(keep.path()), None);
+    let auths = json!({"auths": {registry.address.to_string(): {"auth": "bWU6c2VjcmV0"}}});
+    let setting = Setting::start_with(206, &[format!("--docker_config={auths}")]);
+    let fetched = keep.path().join("fetched");
+    std::fs::write(&fetched, "fetched\n").unwrap();
+    let name = format!("{}/test/image:1", registry.address);
+    let script = "cat /etc/added $MESOS_SANDBOX/fetched; test -e /etc/gone && echo there; true";
+    let mut wanted = task("pulled", script, &json!({"image": name}));
+    wanted["command"]["uris"] = json!([{"value": format!("file://{}", fetched.display())}]);
+    let output = setting.execute(&wanted, &[]);
+    let (out, err) = text(&output);
+    assert!(output.status.success(), "{out}\n{err}");
+    assert_eq!(setting.read("stdout"), "from the second layer\nfetched\n");
+    // What the image says is run when the task says nothing.
+    let mut own = task("own", "", &json!({"image": name}));
+    own["command"] = json!({"shell": false});
+    let output = setting.execute(&own, &[]);
+    assert!(output.status.success(), "{}", text(&output).1);
+}
+
+#[test]
+fn docker_runs_an_executor_of_the_frameworks_own_with_its_volumes() {
+    let keep = tempfile::tempdir().unwrap();
+    std::fs::write(keep.path().join("file"), "from the host\n").unwrap();
+    let setting = Setting::start(207);
+    let script =
+        "cat /data/file; echo $MESOS_EXECUTOR_ID; touch /data/x 2>/dev/null && echo written";
+    let mut wanted = task("t", "", &json!({}));
+    let object = wanted.as_object_mut().unwrap();
+    object.shift_remove("command");
+    let mut container = object.shift_remove("container").unwrap();
+    container["volumes"] = json!([{"container_path": "/data", "mode": "RO",
+        "host_path": keep.path().display().to_string()}]);
+    wanted["executor"] = json!({"executor_id": {"value": "own"}, "container": container,
+        "command": {"shell": true, "value": script}});
+    // It never registers: its end is the task's.
+    let output = setting.execute(&wanted, &[]);
+    assert!(text(&output).0.contains("TASK_FAILED"), "{}", text(&output).0);
+    assert_eq!(setting.read("stdout"), "from the host\nown\n");
 }
 
 #[test]

@@ -120,7 +120,8 @@ fn scenario(world: &mut World) {
 
 #[test]
 fn crowd_under_mishaps_converges_with_all_promises_kept() {
-    for seed in seeds(6) {
+    // 166: a driver whose link broke before it was subscribed did not hear of its master's end.
+    for seed in seeds(6).into_iter().chain([166]) {
         scenario(&mut World::new(seed));
     }
 }

@@ -152,8 +152,12 @@ impl Roles {
         ix
     }
 
-    /// Forgets the role, and those above it, when nothing needs them any more.
+    /// Forgets the role, and those above it, when nothing needs them any more. No effect on one that
+    /// was forgotten with another.
     pub(super) fn prune(&mut self, mut ix: RoleIx) {
+        if self.find(&self.nodes[ix].name) != Some(ix) {
+            return;
+        }
         while ix != ROOT && self.nodes[ix].is_idle() {
             let role = std::mem::take(&mut self.nodes[ix]);
             self.by_name.remove(&role.name);
@@ -243,5 +247,22 @@ impl Roles {
         self.bound = self.bound + usize::from(has) - usize::from(had);
         self.nodes[ix].quota = bounds;
         self.prune(ix);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn role_forgotten_with_one_below_it_is_not_forgotten_again() {
+        let mut roles = Roles::new(BTreeMap::new(), Order::default(), Order::default());
+        let below = roles.make("a/b");
+        let above = roles.find("a").unwrap();
+        for ix in [below, above, below] {
+            roles.prune(ix);
+        }
+        assert_eq!(roles.find(""), Some(ROOT));
+        assert_ne!(roles.make("x"), roles.make("y"));
     }
 }

@@ -15,7 +15,7 @@ use libprocess::{Node, Pid};
 pub use framework::{Framework, Plan};
 use master::is_master;
 pub use master::{MasterProcess, get};
-pub use slave::{Slave, slave_info, task};
+pub use slave::{Habits, Slave, slave_info, task};
 
 use crate::Outcome;
 
@@ -90,13 +90,13 @@ pub fn slaves(
     master: &Pid,
     count: usize,
     resources: &str,
-    lasting: bool,
+    habits: Habits,
     board: &Board,
 ) -> Outcome<()> {
     let resources: protos::resources::Resources = resources.parse()?;
     for number in 1..=count {
         let info = slave_info(number, &resources);
-        let slave = Slave::new(master.clone(), info, lasting, board.clone());
+        let slave = Slave::new(master.clone(), info, habits, board.clone());
         node.spawn(&format!("slave({number})"), slave)?;
     }
     Ok(())

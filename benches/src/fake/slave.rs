@@ -18,17 +18,30 @@ use protos::status;
 
 use super::Board;
 
-/// Wait before a registration that was not answered is repeated.
-const RETRY: Duration = Duration::from_secs(5);
 /// Wait after the connection to the master broke.
 const RECONNECT: Duration = Duration::from_millis(20);
+
+/// How slaves behave.
+#[derive(Debug, Clone, Copy)]
+pub struct Habits {
+    /// Tasks go on for ever.
+    pub lasting: bool,
+    /// Wait before a registration that was not answered is repeated.
+    pub retry: Duration,
+}
+
+impl Habits {
+    /// Tasks end at once.
+    pub const SHORT: Self = Self { lasting: false, retry: Duration::from_secs(5) };
+    /// Tasks go on for ever.
+    pub const LASTING: Self = Self { lasting: true, ..Self::SHORT };
+}
 
 /// The slave.
 pub struct Slave {
     master: Pid,
     info: SlaveInfo,
-    /// Tasks go on for ever.
-    lasting: bool,
+    habits: Habits,
     tasks: BTreeMap<(String, String), Task>,
     frameworks: BTreeMap<String, FrameworkInfo>,
     board: Board,
@@ -63,10 +76,10 @@ pub fn task(id: &TaskId, framework: &FrameworkId, slave: &SlaveId, resources: &R
 }
 
 impl Slave {
-    /// A slave that registers when it starts. Its tasks go on for ever when they are `lasting`.
-    pub fn new(master: Pid, info: SlaveInfo, lasting: bool, board: Board) -> Self {
+    /// A slave that registers when it starts.
+    pub fn new(master: Pid, info: SlaveInfo, habits: Habits, board: Board) -> Self {
         let (tasks, frameworks) = (BTreeMap::new(), BTreeMap::new());
-        Self { master, info, lasting, tasks, frameworks, board, updates: 0, connected: false }
+        Self { master, info, habits, tasks, frameworks, board, updates: 0, connected: false }
     }
 
     /// A slave that has an id and runs tasks already.
@@ -105,7 +118,7 @@ impl Slave {
             };
             cx.send(&self.master, &message);
         }
-        cx.after(RETRY, Self::register);
+        cx.after(self.habits.retry, Self::register);
     }
 
     fn registered(&mut self, m: SlaveRegisteredMessage, _: &mut Ctx<Self>) {
@@ -168,7 +181,7 @@ impl Slave {
         if task.state() != TaskState::TaskRunning {
             self.tasks.remove(&key);
             self.board.add(|counts| &counts.ended);
-        } else if !self.lasting {
+        } else if !self.habits.lasting {
             self.update(&key, TaskState::TaskFinished, cx);
         }
     }

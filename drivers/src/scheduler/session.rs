@@ -179,7 +179,10 @@ impl Session {
         self.connected = true;
         self.force = false;
         self.retry_limit = self.backoff;
-        vec![Effect::StopRetrying, Effect::Tell(event)]
+        // The link made with the subscription may have broken before the answer came: then that
+        // must be heard, or the end of this master would not be.
+        let link = self.master.clone().map(Effect::Link);
+        link.into_iter().chain([Effect::StopRetrying, Effect::Tell(event)]).collect()
     }
 
     /// `ResourceOffersMessage`: `pids` runs parallel to `offers`.

@@ -21,6 +21,9 @@ use crate::http::{Answer, Body, Request, Response};
 use crate::{Ctx, Help, Process, Routes};
 use attached::Attached;
 
+/// Where the node asks for it, only principals may see files.
+const READ_ONLY: &str = "readonly";
+
 /// Most bytes that one read returns: 16 pages.
 const MAX_READ_BYTES: usize = 16 * 4096;
 
@@ -45,14 +48,14 @@ pub struct Files {
 
 impl Process for Files {
     fn routes(r: &mut Routes<Self>) {
-        r.any("/browse", BROWSE, Self::browse)
-            .any("/browse.json", BROWSE, Self::browse)
-            .any("/read", READ, Self::read)
-            .any("/read.json", READ, Self::read)
-            .any("/download", DOWNLOAD, Self::download)
-            .any("/download.json", DOWNLOAD, Self::download)
-            .any("/debug", DEBUG, Self::debug)
-            .any("/debug.json", DEBUG, Self::debug);
+        r.any("/browse", BROWSE, Self::browse).realm(READ_ONLY);
+        r.any("/browse.json", BROWSE, Self::browse).realm(READ_ONLY);
+        r.any("/read", READ, Self::read).realm(READ_ONLY);
+        r.any("/read.json", READ, Self::read).realm(READ_ONLY);
+        r.any("/download", DOWNLOAD, Self::download).realm(READ_ONLY);
+        r.any("/download.json", DOWNLOAD, Self::download).realm(READ_ONLY);
+        r.any("/debug", DEBUG, Self::debug).realm(READ_ONLY);
+        r.any("/debug.json", DEBUG, Self::debug).realm(READ_ONLY);
     }
 }
 

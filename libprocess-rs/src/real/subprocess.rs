@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs::File;
+use std::io::Read;
 use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
@@ -105,28 +106,51 @@ fn os_pid(pid: u32) -> OsPid {
     OsPid::from_raw(i32::try_from(pid).unwrap_or(i32::MAX))
 }
 
+/// What the kernel's line about a process says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Stat {
+    pid: i32,
+    state: u8,
+    parent: i32,
+    group: i32,
+    session: i32,
+}
+
+/// Reads it; None when there is no such process. All processes are looked at whenever a tree is
+/// killed: no more is read than is needed.
+fn stat(pid: i32) -> Option<Stat> {
+    let mut line = [0; 512];
+    let mut file = File::open(format!("/proc/{pid}/stat")).ok()?;
+    let length = file.read(&mut line).ok()?;
+    let line = line.get(..length)?;
+    // The name may have blanks and brackets of its own.
+    let after = line.iter().rposition(|byte| *byte == b')')?;
+    let mut fields = line.get(after + 2..)?.split(|byte| *byte == b' ');
+    let state = *fields.next()?.first()?;
+    let mut number = || std::str::from_utf8(fields.next()?).ok()?.parse().ok();
+    Some(Stat { pid, state, parent: number()?, group: number()?, session: number()? })
+}
+
 /// True unless there is no such process, or only its unreaped remains.
 fn exists(pid: u32) -> bool {
-    let Ok(pid) = i32::try_from(pid) else {
-        return false;
-    };
-    let stat = procfs::process::Process::new(pid).and_then(|process| process.stat());
-    stat.is_ok_and(|stat| !matches!(stat.state, 'Z' | 'X'))
+    let found = i32::try_from(pid).ok().and_then(stat);
+    found.is_some_and(|stat| !matches!(stat.state, b'Z' | b'X'))
 }
 
 /// The process, its descendants, and whoever is in a group or session that one of them leads.
 fn tree(root: u32) -> BTreeSet<i32> {
     let root = i32::try_from(root).unwrap_or(i32::MAX);
-    let Ok(all) = procfs::process::all_processes() else {
+    let Ok(all) = std::fs::read_dir("/proc") else {
         return BTreeSet::from([root]);
     };
-    let stats: Vec<_> = all.filter_map(|process| process.ok()?.stat().ok()).collect();
+    let pids = all.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+    let stats: Vec<Stat> = pids.filter_map(stat).collect();
     let mut members = BTreeSet::from([root]);
     loop {
         let before = members.len();
         for stat in &stats {
             let related =
-                [stat.ppid, stat.pgrp, stat.session].iter().any(|id| members.contains(id));
+                [stat.parent, stat.group, stat.session].iter().any(|id| members.contains(id));
             if related {
                 members.insert(stat.pid);
             }
@@ -246,4 +270,21 @@ async fn collect(output: Option<impl tokio::io::AsyncRead + Unpin>) -> Bytes {
     let mut rest = limited.into_inner();
     let _ = tokio::io::copy(&mut rest, &mut tokio::io::sink()).await;
     bytes.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn process_is_told_with_its_parent_group_and_session() {
+        let own = i32::try_from(std::process::id()).unwrap();
+        let found = stat(own).unwrap();
+        assert_eq!(found.parent, nix::unistd::getppid().as_raw());
+        assert_eq!(found.group, nix::unistd::getpgrp().as_raw());
+        assert_eq!(found.session, nix::unistd::getsid(None).unwrap().as_raw());
+        assert!(tree(std::process::id()).contains(&own));
+        assert_eq!(stat(i32::MAX), None);
+        assert!(exists(std::process::id()) && !exists(u32::MAX));
+    }
 }

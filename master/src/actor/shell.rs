@@ -71,7 +71,7 @@ impl Master {
         match effect {
             Effect::Send { to, name, body } => {
                 self.count_event(&to, &name, cx);
-                cx.send_raw(&to, name.into(), body);
+                cx.send_raw(&to, name, body);
             }
             Effect::Link(pid) => cx.link(&pid),
             Effect::Allocator(call) => self.call_allocator(call),

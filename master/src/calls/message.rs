@@ -17,6 +17,7 @@ pub(crate) fn to_executor(
     fx: &mut Effects,
 ) {
     let Some(target) = state.slaves.get(slave).filter(|slave| slave.connected) else {
+        fx.count("master/invalid_framework_to_executor_messages");
         return fx
             .refuse(format!("message of framework {framework}: slave {slave} is not connected"));
     };
@@ -38,7 +39,10 @@ pub(crate) fn to_framework(state: &State, message: &ExecutorToFrameworkMessage, 
             fx.send(&framework.pid, message);
             fx.count("master/valid_executor_to_framework_messages");
         }
-        None => fx.refuse(format!("message of an executor: framework {id} is not connected")),
+        None => {
+            fx.count("master/invalid_executor_to_framework_messages");
+            fx.refuse(format!("message of an executor: framework {id} is not connected"));
+        }
     }
 }
 
@@ -69,6 +73,6 @@ mod tests {
             to_executor(state, &f(), &s(), &executor, data, fx);
             to_framework(state, &back, fx);
         });
-        assert_eq!((refusals(&fx).len(), fx.0.len()), (2, 2));
+        assert_eq!((refusals(&fx).len(), fx.0.len()), (2, 4));
     }
 }

@@ -1,13 +1,15 @@
 //! RECONCILE: what became of tasks.
 
 use libprocess::Time;
-use protos::ids::{FrameworkId, SlaveId, TaskId};
+use protos::ids::{ExecutorId, FrameworkId, SlaveId, TaskId};
 use protos::mesos::TaskState;
+use protos::mesos::internal::StatusUpdateMessage;
 use protos::mesos::task_status::{Reason, Source};
 use protos::status;
 
-use super::{aware, tell};
+use super::aware;
 use crate::effects::Effects;
+use crate::registrar::time_info;
 use crate::state::{Framework, State, TaskEntry};
 
 /// One task that is asked for.
@@ -19,9 +21,10 @@ pub(crate) struct Query {
 
 /// Tells a framework the state of all its tasks that are known and active.
 pub(crate) fn implicit(state: &State, id: &FrameworkId, now: Time, fx: &mut Effects) {
-    let Some(framework) = state.frameworks.get(id) else { return };
+    let Some(framework) = state.frameworks.get(id).filter(|f| f.connected) else { return };
+    let mut answers = Answers::new(framework, now);
     for (task_id, task) in framework.tasks.active() {
-        tell_known(framework, task_id, task, now, fx);
+        answers.known(task_id, task, fx);
     }
 }
 
@@ -33,32 +36,82 @@ pub(crate) fn explicit(
     now: Time,
     fx: &mut Effects,
 ) {
-    let Some(framework) = state.frameworks.get(id) else { return };
+    let Some(framework) = state.frameworks.get(id).filter(|f| f.connected) else { return };
+    let mut answers = Answers::new(framework, now);
     for query in queries {
         match framework.tasks.get(&query.task) {
-            Some(task) => tell_known(framework, &query.task, task, now, fx),
-            None => tell_unknown(state, framework, query, now, fx),
+            Some(task) => answers.known(&query.task, task, fx),
+            None => answers.unknown(state, query, fx),
         }
     }
 }
 
-fn tell_known(framework: &Framework, id: &TaskId, task: &TaskEntry, now: Time, fx: &mut Effects) {
-    let mut answer = status::of(id, task.told_state(), now.as_secs_f64())
-        .source(Source::Master)
-        .reason(Reason::Reconciliation)
-        .slave(&task.slave)
-        .message("Reconciliation: Latest task state");
-    if let Some(executor) = &task.executor {
-        answer = answer.executor(executor);
-    }
-    tell(framework, answer, fx);
+/// Answers to one framework: a single message, filled in anew for each task, as there may be tens of
+/// thousands of them.
+struct Answers<'a> {
+    framework: &'a Framework,
+    message: StatusUpdateMessage,
 }
 
-fn tell_unknown(state: &State, framework: &Framework, query: &Query, now: Time, fx: &mut Effects) {
-    let slave = query.slave.as_ref();
+impl<'a> Answers<'a> {
+    fn new(framework: &'a Framework, now: Time) -> Self {
+        let update = status::of(&TaskId::new(""), TaskState::TaskUnknown, now.as_secs_f64())
+            .source(Source::Master)
+            .reason(Reason::Reconciliation)
+            .update(&framework.id);
+        Self { framework, message: StatusUpdateMessage { update, pid: None } }
+    }
+
+    fn send(
+        &mut self,
+        task: &TaskId,
+        slave: Option<&SlaveId>,
+        executor: Option<&ExecutorId>,
+        told: (TaskState, &'static str),
+        fx: &mut Effects,
+    ) {
+        let update = &mut self.message.update;
+        let status = &mut update.status;
+        refill(&mut status.task_id.value, task.as_str());
+        status.set_state(told.0);
+        refill(status.message.get_or_insert_default(), told.1);
+        for place in [&mut update.slave_id, &mut status.slave_id] {
+            match slave {
+                Some(id) => refill(&mut place.get_or_insert_default().value, id.as_str()),
+                None => *place = None,
+            }
+        }
+        for place in [&mut update.executor_id, &mut status.executor_id] {
+            *place = executor.map(ExecutorId::wire);
+        }
+        fx.send(&self.framework.pid, &self.message);
+    }
+
+    fn known(&mut self, id: &TaskId, task: &TaskEntry, fx: &mut Effects) {
+        let told = (task.told_state(), "Reconciliation: Latest task state");
+        self.send(id, Some(&task.slave), task.executor.as_ref(), told, fx);
+    }
+
+    fn unknown(&mut self, state: &State, query: &Query, fx: &mut Effects) {
+        let slave = query.slave.as_ref();
+        let Some((found, message)) = verdict(state, slave) else { return };
+        let since = slave.and_then(|id| state.slaves.unreachable_since(id));
+        self.message.update.status.unreachable_time = since.map(time_info);
+        self.send(&query.task, slave, None, (aware(self.framework, found), message), fx);
+        self.message.update.status.unreachable_time = None;
+    }
+}
+
+fn refill(place: &mut String, text: &str) {
+    place.clear();
+    place.push_str(text);
+}
+
+/// What to say of a task that is not in the books, by where it was; nothing while that is not known.
+fn verdict(state: &State, slave: Option<&SlaveId>) -> Option<(TaskState, &'static str)> {
     // While a registry change is under way the truth is not known yet.
     if slave.is_some_and(|id| state.slaves.is_changing(id)) {
-        return;
+        return None;
     }
     // Neither is it while slaves of an earlier master are expected back that may have the task.
     let expected = match slave {
@@ -66,9 +119,9 @@ fn tell_unknown(state: &State, framework: &Framework, query: &Query, now: Time, 
         None => !state.slaves.recovered().is_empty(),
     };
     if expected {
-        return;
+        return None;
     }
-    let (found, message) = match slave {
+    Some(match slave {
         Some(id) if state.slaves.get(id).is_some() => {
             (TaskState::TaskGone, "Reconciliation: Task is unknown to the agent")
         }
@@ -80,18 +133,7 @@ fn tell_unknown(state: &State, framework: &Framework, query: &Query, now: Time, 
             "Reconciliation: Task is gone because the agent has been marked gone",
         ),
         _ => (TaskState::TaskUnknown, "Reconciliation: Task is unknown"),
-    };
-    let mut answer = status::of(&query.task, aware(framework, found), now.as_secs_f64())
-        .source(Source::Master)
-        .reason(Reason::Reconciliation)
-        .message(message);
-    if let Some(slave) = slave {
-        answer = answer.slave(slave);
-        if let Some(since) = state.slaves.unreachable_since(slave) {
-            answer = answer.unreachable_since(since.as_nanos());
-        }
-    }
-    tell(framework, answer, fx);
+    })
 }
 
 #[cfg(test)]

@@ -23,11 +23,12 @@ pub(super) struct Adopted {
     pub(super) kill: Vec<(FrameworkId, TaskId)>,
 }
 
-/// Enters what the slave runs and the master does not know.
+/// Enters what the slave runs and the master does not know; `tasks` are the message's.
 pub(super) fn adopt(
     state: &mut State,
     id: &SlaveId,
     message: &ReregisterSlaveMessage,
+    tasks: Vec<mesos::Task>,
     now: Time,
     fx: &mut Effects,
 ) -> Adopted {
@@ -35,7 +36,7 @@ pub(super) fn adopt(
         adopt_framework(state, info, now, fx);
     }
     let mut adopted = Adopted::default();
-    for task in &message.tasks {
+    for task in tasks {
         let owner = FrameworkId::from(&task.framework_id);
         if let Some(framework) = state.frameworks.get_mut(&owner) {
             adopt_task(framework, id, task, &mut adopted, fx);
@@ -58,7 +59,7 @@ pub(super) fn adopt(
 fn adopt_task(
     framework: &mut Framework,
     id: &SlaveId,
-    task: &mesos::Task,
+    mut task: mesos::Task,
     adopted: &mut Adopted,
     fx: &mut Effects,
 ) {
@@ -77,7 +78,6 @@ fn adopt_task(
         }
         return;
     }
-    let mut task = task.clone();
     task.slave_id = id.wire();
     allocate(&mut task.resources, framework);
     adopted.news = true;

@@ -165,7 +165,7 @@ fn reconnect(
         rescind(state, &offer, true, fx);
     }
     state.slaves.moved(id, from.clone());
-    let adopted = adopt(state, id, &message, now, fx);
+    let adopted = adopt(state, id, &message, message.tasks.clone(), now, fx);
     let Some(slave) = state.slaves.get_mut(id) else { return };
     (slave.connected, slave.active) = (true, !slave.deactivated);
     slave.epoch += 1;
@@ -225,7 +225,7 @@ fn reconnect(
 pub(crate) fn readmitted(
     state: &mut State,
     from: &Pid,
-    message: ReregisterSlaveMessage,
+    mut message: ReregisterSlaveMessage,
     now: Time,
     fx: &mut Effects,
 ) {
@@ -241,7 +241,8 @@ pub(crate) fn readmitted(
     slave.restarted = state.slaves.unreachable_since(&id).is_some();
     let (spec, total) = (slave.spec(), slave.total.clone());
     state.slaves.add(slave);
-    let adopted = adopt(state, &id, &message, now, fx);
+    let tasks = std::mem::take(&mut message.tasks);
+    let adopted = adopt(state, &id, &message, tasks, now, fx);
     fx.note(format!("slave {id} admitted again from {from}"));
     fx.push(Effect::Link(from.clone()));
     greet(state, &id, from, Vec::new(), fx);

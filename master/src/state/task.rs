@@ -205,9 +205,13 @@ impl TaskEntry {
         if self.statuses.is_empty() {
             self.since = status.timestamp();
         }
-        let kept = mesos::TaskStatus { data: None, ..status.clone() };
-        self.last = (self.statuses.len(), kept.state);
-        let kept = kept.encode_length_delimited_to_vec();
+        let kept = match &status.data {
+            None => status.encode_length_delimited_to_vec(),
+            Some(_) => {
+                mesos::TaskStatus { data: None, ..status.clone() }.encode_length_delimited_to_vec()
+            }
+        };
+        self.last = (self.statuses.len(), status.state);
         self.statuses.reserve_exact(kept.len());
         self.statuses.extend_from_slice(&kept);
     }

@@ -11,7 +11,7 @@ use super::Slave;
 use crate::calls::terminated::{self, End};
 use crate::containerizer::{ContainerConfig, ContainerError, Termination};
 use crate::effects::Reminder;
-use crate::state::{Executor, ExecutorState};
+use crate::state::{Executor, ExecutorState, Framework};
 use crate::{environment, paths};
 
 impl Slave {
@@ -43,7 +43,7 @@ impl Slave {
         };
         let runs = paths::runs(&config.work_dir, &slave, &framework_id, &executor_id);
         let (disk, directory) = (cx.disk(), container_config.directory.clone());
-        self.show(&framework_id, executor, &runs);
+        self.show(framework, executor, &runs);
         let owner = container_config.user.as_deref().and_then(owner);
         // All are asked for at once: a disk keeps the order. The container is prepared meanwhile; it
         // does not run before its process is written down, which comes after all of this.
@@ -77,14 +77,18 @@ impl Slave {
     }
 
     /// Lets operators read an executor's sandbox, under the names that they know.
-    fn show(&self, framework: &FrameworkId, executor: &Executor, runs: &Path) {
+    fn show(&self, framework: &Framework, executor: &Executor, runs: &Path) {
         let Some(files) = &self.files else { return };
         let (real, latest) = (executor.directory.clone(), runs.join("latest"));
-        let short = format!("/frameworks/{framework}/executors/{}/runs/latest", executor.id);
+        let id = &framework.id;
+        let short = format!("/frameworks/{id}/executors/{}/runs/latest", executor.id);
+        let shown = [latest.display().to_string(), short, real.display().to_string()];
+        let command = executor.info.command.as_ref();
+        let user = command.and_then(|command| command.user.as_ref());
+        let user = user.unwrap_or(&framework.info.user);
+        shown.iter().for_each(|path| self.sandboxes.note(path, user));
         files.tell(move |files, _| {
-            files.attach(&latest.display().to_string(), real.clone());
-            files.attach(&short, real.clone());
-            files.attach(&real.display().to_string(), real);
+            shown.iter().for_each(|path| files.attach(path, real.clone()));
         });
     }
 
@@ -94,7 +98,7 @@ impl Slave {
         for framework in self.state.frameworks.values().chain(&self.state.completed) {
             for executor in framework.completed.iter().chain(framework.executors.values()) {
                 let runs = paths::runs(work_dir, &slave, &framework.id, &executor.id);
-                self.show(&framework.id, executor, &runs);
+                self.show(framework, executor, &runs);
             }
         }
     }

@@ -23,6 +23,7 @@ use crate::gc::GarbageCollector;
 use crate::oversubscription::{QosController, ResourceEstimator};
 use crate::recovery::recover;
 use crate::registration::Registration;
+use crate::security::{self, Sandboxes};
 use crate::state::State;
 use crate::status_updates::StatusUpdateManager;
 use crate::{Config, http, metrics};
@@ -36,6 +37,8 @@ pub struct Slave {
     leader: Option<Leader>,
     updates: Option<Handle<StatusUpdateManager>>,
     files: Option<Handle<Files>>,
+    /// Whose sandboxes are shown where.
+    sandboxes: Arc<Sandboxes>,
     gc: Option<Handle<GarbageCollector>>,
     /// Ready when the newest checkpoint is on disk.
     last_write: Shared<BoxFuture<'static, ()>>,
@@ -75,6 +78,7 @@ pub fn start(
         leader,
         updates,
         files,
+        sandboxes: Arc::default(),
         gc: None,
         last_write,
         leaving: None,
@@ -125,6 +129,10 @@ impl Process for Slave {
         let gc = GarbageCollector::new(self.state.config.gc_limits(), self.files.clone());
         self.gc = Some(cx.spawn_numbered("agent-garbage-collector", gc));
         metrics::register(cx);
+        security::authenticate(cx.node(), &self.state.config.security);
+        if let Some(acls) = &self.state.config.security.acls {
+            security::authorize(cx.node(), cx.pid().id(), acls, &self.sandboxes);
+        }
         self.start_oversubscription(cx);
         let work_dir = self.state.config.work_dir.clone();
         let strict = self.state.config.strict;

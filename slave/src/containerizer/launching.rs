@@ -35,7 +35,7 @@ impl MesosContainerizer {
     pub(super) fn launch(
         &mut self,
         id: ContainerId,
-        config: ContainerConfig,
+        mut config: ContainerConfig,
         reply: oneshot::Sender<Result<(), ContainerError>>,
         cx: &mut Ctx<Self>,
     ) {
@@ -51,6 +51,13 @@ impl MesosContainerizer {
                 return;
             }
         };
+        let asked = match &mut config.task_info {
+            Some(task) => &mut task.container,
+            None => &mut config.executor_info.container,
+        };
+        if asked.is_none() {
+            asked.clone_from(&self.default_container);
+        }
         let mut container = Container::new(State::Provisioning, config.allocation.clone(), None);
         let image = image(&config).cloned();
         let (keep_root, rootfs) = (false, false);

@@ -41,6 +41,8 @@ pub struct ContainerizerOptions {
     pub helper: Vec<String>,
     /// Who takes containers' output; files without bounds when absent (flag `container_logger`).
     pub logger: Option<LoggerOptions>,
+    /// What containers ask for that ask for nothing (flag `default_container_info`).
+    pub default_container: Option<mesos::ContainerInfo>,
     /// Who provides images, if anybody does (flag `image_providers`).
     pub provisioner: Option<ProvisionerOptions>,
     /// What isolators are told; the launcher shares the cgroups. The field `isolation` above wins.
@@ -58,6 +60,7 @@ impl Default for ContainerizerOptions {
             helper: vec!["mesos-containerizer".to_owned()],
             logger: None,
             provisioner: None,
+            default_container: None,
             isolators: isolators::Options::default(),
         }
     }
@@ -112,6 +115,7 @@ pub struct MesosContainerizer {
     pub(super) launcher: Arc<dyn Launcher>,
     pub(super) fetcher: Handle<Fetcher>,
     pub(super) images: Option<provisioner::Front>,
+    pub(super) default_container: Option<mesos::ContainerInfo>,
     /// Where a container with a root of its own sees its sandbox.
     pub(super) sandbox_directory: PathBuf,
     /// Where executors find the helper.
@@ -160,6 +164,7 @@ pub fn start(
         launcher,
         fetcher,
         images,
+        default_container: options.default_container.clone(),
         sandbox_directory,
         launcher_dir,
         containers,

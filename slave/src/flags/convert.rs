@@ -68,6 +68,7 @@ impl Flags {
             controller: self.controller()?,
             qos_correction_interval: self.qos_correction_interval_min,
             helpers: self.helpers(),
+            security: self.security.read()?,
             flags: effective,
             ..Config::default()
         })
@@ -106,6 +107,7 @@ impl Flags {
             },
             launcher,
             logger,
+            default_container: self.default_container_info.clone(),
             provisioner: self.docker.provisioner(
                 &config.helpers.containerizer,
                 &config.work_dir,

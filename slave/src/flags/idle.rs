@@ -7,9 +7,6 @@
 #[derive(clap::Args, Debug, Clone, Default)]
 #[command(rename_all = "snake_case", next_help_heading = "Accepted without effect")]
 pub struct IdleFlags {
-    /// Who may do what
-    #[arg(long)]
-    pub acls: Option<String>,
     /// Capabilities that are told to masters
     #[arg(long)]
     pub agent_features: Option<String>,
@@ -25,12 +22,6 @@ pub struct IdleFlags {
     /// Executors must authenticate
     #[arg(long)]
     pub authenticate_http_executors: Option<bool>,
-    /// Who reads must authenticate
-    #[arg(long)]
-    pub authenticate_http_readonly: Option<bool>,
-    /// Who changes something must authenticate
-    #[arg(long)]
-    pub authenticate_http_readwrite: Option<bool>,
     /// How this slave authenticates
     #[arg(long)]
     pub authenticatee: Option<String>,
@@ -55,9 +46,6 @@ pub struct IdleFlags {
     /// Name servers of containers
     #[arg(long)]
     pub default_container_dns: Option<String>,
-    /// Container of executors that ask for none
-    #[arg(long)]
-    pub default_container_info: Option<String>,
     /// Module that knows disk profiles
     #[arg(long)]
     pub disk_profile_adaptor: Option<String>,
@@ -109,15 +97,9 @@ pub struct IdleFlags {
     /// Modules that are told of launches
     #[arg(long)]
     pub hooks: Option<String>,
-    /// How clients authenticate
-    #[arg(long)]
-    pub http_authenticators: Option<String>,
     /// Command tasks speak the newer protocol
     #[arg(long)]
     pub http_command_executor: Option<bool>,
-    /// File with what clients authenticate with
-    #[arg(long)]
-    pub http_credentials: Option<String>,
     /// Executors speak by a socket of the file system
     #[arg(long)]
     pub http_executor_domain_sockets: Option<bool>,

@@ -3,6 +3,7 @@
 mod convert;
 mod docker;
 mod idle;
+mod security;
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
@@ -12,11 +13,12 @@ use std::time::Duration;
 use clap::Parser;
 use libprocess::flags::Logging;
 use protos::duration;
-use protos::mesos::DomainInfo;
+use protos::mesos::{ContainerInfo, DomainInfo};
 use protos::size::ByteSize;
 
 pub use docker::{DockerFlags, Document};
 pub use idle::IdleFlags;
+pub use security::SecurityFlags;
 
 use crate::modules::Modules;
 
@@ -95,6 +97,9 @@ pub struct Flags {
     /// Containerizers, separated by commas: mesos, docker
     #[arg(long, help_heading = "Containers", default_value = "mesos")]
     pub containerizers: String,
+    /// Container of executors and tasks that ask for none, as JSON of ContainerInfo
+    #[arg(long, help_heading = "Containers", value_name = "JSON", value_parser = json::<ContainerInfo>)]
+    pub default_container_info: Option<ContainerInfo>,
     /// Directory of mesos-executor and mesos-fetcher; that of this program when absent
     #[arg(long, help_heading = "Containers")]
     pub launcher_dir: Option<PathBuf>,
@@ -191,6 +196,9 @@ pub struct Flags {
     /// Images and Docker
     #[command(flatten)]
     pub docker: DockerFlags,
+    /// Who may ask what
+    #[command(flatten)]
+    pub security: SecurityFlags,
     /// What is accepted only
     #[command(flatten)]
     pub idle: IdleFlags,

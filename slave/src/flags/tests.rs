@@ -39,7 +39,7 @@ fn flags_bad_values_are_refused_in_one_line() {
 #[test]
 fn flags_without_effect_are_accepted_and_said_so() {
     let given =
-        ["--work_dir=/tmp/x", "--docker_mesos_image=i", "--no-docker_volume_chown", "--acls={}"];
+        ["--work_dir=/tmp/x", "--docker_mesos_image=i", "--no-docker_volume_chown", "--hooks=h"];
     let loaded = Loader::new("mesos-slave").load::<Flags>(given).unwrap();
     let warnings = loaded.flags.warnings(&loaded.effective);
     assert_eq!(warnings.len(), 3, "{warnings:?}");

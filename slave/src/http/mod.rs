@@ -6,9 +6,11 @@ mod flags;
 mod health;
 mod state;
 
-use libprocess::{Help, Routes};
+use libprocess::http::{Answer, Request};
+use libprocess::{Ctx, Help, Routes};
 
 use crate::Slave;
+use crate::security::READONLY;
 
 const CONTAINERS: Help = Help::new(
     "Containers with what they use",
@@ -20,13 +22,16 @@ const STATE: Help = Help::new("Everything the slave knows", "");
 const STATISTICS: Help = Help::new("What executors use", "Answers an array.");
 
 pub(crate) fn routes(r: &mut Routes<Slave>) {
-    r.any("/containers", CONTAINERS, Slave::http_containers)
-        .any("/containers.json", CONTAINERS, Slave::http_containers)
-        .any("/flags", FLAGS, Slave::http_flags)
-        .any("/flags.json", FLAGS, Slave::http_flags)
-        .any("/health", HEALTH, Slave::http_health)
-        .any("/monitor/statistics", STATISTICS, Slave::http_statistics)
-        .any("/monitor/statistics.json", STATISTICS, Slave::http_statistics)
-        .any("/state", STATE, Slave::http_state)
-        .any("/state.json", STATE, Slave::http_state);
+    type Serve = fn(&mut Slave, Request, &mut Ctx<Slave>) -> Answer;
+    let guarded: [(&str, &str, Help, Serve); 4] = [
+        ("/containers", "/containers.json", CONTAINERS, Slave::http_containers),
+        ("/flags", "/flags.json", FLAGS, |slave, asked, cx| slave.http_flags(asked, cx).into()),
+        ("/monitor/statistics", "/monitor/statistics.json", STATISTICS, Slave::http_statistics),
+        ("/state", "/state.json", STATE, |slave, asked, cx| slave.http_state(asked, cx).into()),
+    ];
+    for (name, older, help, serve) in guarded {
+        r.any(name, help, serve).realm(READONLY);
+        r.any(older, help, serve).realm(READONLY);
+    }
+    r.any("/health", HEALTH, Slave::http_health);
 }

@@ -238,3 +238,13 @@ fn stop_tears_down_unless_for_failover() {
     assert_eq!(calls_in(&effects)[0].r#type(), call::Type::Teardown);
     assert!(subscribed().stop(true).is_empty());
 }
+
+#[test]
+fn link_that_broke_before_the_answer_came_is_made_again() {
+    let mut session = session(framework());
+    session.detected(Some(master()));
+    assert!(session.exited(&master()).is_empty(), "the subscription is repeated anyway");
+    let effects = session.registered(&master(), FrameworkId::new("F"), MasterInfo::default());
+    assert!(effects.iter().any(|effect| matches!(effect, Effect::Link(to) if *to == master())));
+    assert_eq!(told(&session.exited(&master())).len(), 1);
+}
