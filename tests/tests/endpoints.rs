@@ -5,7 +5,7 @@
 
 use std::process::Command;
 
-use cluster_tests::cluster::{Cluster, text};
+use cluster_tests::cluster::{Cluster, text, wait_for};
 use serde_json::json;
 
 /// Lists of ACLs whose rules keep `nobody` from everything.
@@ -59,7 +59,12 @@ impl Guarded {
         let mut all = vec!["--authenticate_http_readwrite=true", &credentials, &acls];
         all.extend(flags);
         let cluster = Cluster::start(&all, slaves, &["--resources=cpus:4;mem:2048;disk:1024"]);
-        Self { cluster, _credentials: directory }
+        let guarded = Self { cluster, _credentials: directory };
+        // Whether it has its registry by now shows only to who may see something.
+        wait_for("the master's registry", || {
+            (guarded.curl("ops:secret", "GET", "/state", &[]).0 != 503).then_some(())
+        });
+        guarded
     }
 
     /// What curl gets: status, content type, body.

@@ -30,7 +30,9 @@ Verbs
   tidy [--bless]             rules of the house only; --bless lowers the ratchet to today's sizes
   test                       setup, check, build all binaries, then every test of the workspace
   setup                      install what tests need from the host (Debian, as root)
-  sim [--seeds N] [--seed X] simulated clusters: N seeds, or the one seed X
+  sim [--seeds N] [--seed X] [--only NAME]
+                             simulations: N seeds, or the one seed X; all, or NAME of sim_faults (the
+                             runtime), sim, sim_models, sim_crowd, sim_ha (clusters), log_sim
   bench [name…]              performance claims, release build
   dist                       release build; packs the binaries under <target>/dist
   help                       this text

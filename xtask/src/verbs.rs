@@ -77,22 +77,28 @@ pub(crate) fn test() -> Outcome {
 pub(crate) struct SimRun {
     seeds: Option<u64>,
     seed: Option<u64>,
+    /// One of the simulations; all when absent.
+    only: Option<String>,
 }
 
 impl SimRun {
-    /// Reads `--seeds N` and `--seed X`, also with `=`.
+    /// Reads `--seeds N`, `--seed X` and `--only NAME`, also with `=`.
     pub(crate) fn parse(arguments: &[&str]) -> Result<Self, String> {
         let mut run = Self::default();
         let words = arguments.iter().flat_map(|argument| argument.splitn(2, '='));
         let words: Vec<&str> = words.collect();
         for pair in words.chunks(2) {
             let [name, value] = pair else {
-                return Err(format!("sim: {} needs a number", pair[0]));
+                return Err(format!("sim: {} needs a value", pair[0]));
             };
-            let number = value.parse().map_err(|_| format!("sim: {value} is no number"))?;
+            let number = || value.parse().map_err(|_| format!("sim: {value} is no number"));
             match *name {
-                "--seeds" => run.seeds = Some(number),
-                "--seed" => run.seed = Some(number),
+                "--seeds" => run.seeds = Some(number()?),
+                "--seed" => run.seed = Some(number()?),
+                "--only" if SIMULATED.iter().any(|(_, test)| test == value) => {
+                    run.only = Some((*value).to_owned());
+                }
+                "--only" => return Err(format!("sim: no simulation {value}")),
                 _ => return Err(format!("sim: unknown flag {name}")),
             }
         }
@@ -112,7 +118,8 @@ const SIMULATED: [(&str, &str); 6] = [
 
 /// Simulated nodes and clusters.
 pub(crate) fn sim(run: &SimRun) -> Outcome {
-    for (package, test) in SIMULATED {
+    let wanted = |test: &str| run.only.as_ref().is_none_or(|only| only == test);
+    for (package, test) in SIMULATED.into_iter().filter(|(_, test)| wanted(test)) {
         let mut command =
             shell::cargo(&["test", "-p", package, "--test", test, "--", "--nocapture"]);
         for (name, value) in [("SIM_SEEDS", run.seeds), ("SEED", run.seed)] {
@@ -198,16 +205,21 @@ mod tests {
 
     #[test]
     fn sim_flags_are_read_in_both_forms() {
-        let both = SimRun { seeds: Some(100), seed: Some(7) };
-        assert_eq!(SimRun::parse(&["--seeds", "100", "--seed=7"]), Ok(both));
+        let only = Some("sim_crowd".to_owned());
+        let all = SimRun { seeds: Some(100), seed: Some(7), only };
+        let words = ["--seeds", "100", "--seed=7", "--only", "sim_crowd"];
+        assert_eq!(SimRun::parse(&words), Ok(all));
         assert_eq!(SimRun::parse(&[]), Ok(SimRun::default()));
     }
 
     #[test]
     fn sim_flags_that_are_wrong_are_named() {
-        for (arguments, word) in
-            [(&["--seeds"][..], "--seeds"), (&["--seed", "x"], "x"), (&["--speed", "3"], "--speed")]
-        {
+        for (arguments, word) in [
+            (&["--seeds"][..], "--seeds"),
+            (&["--seed", "x"], "x"),
+            (&["--speed", "3"], "--speed"),
+            (&["--only", "zim"], "zim"),
+        ] {
             let problem = SimRun::parse(arguments).unwrap_err();
             assert!(problem.contains(word), "{problem}");
         }

@@ -353,11 +353,8 @@ impl Session {
     }
 
     fn lost(&self, task: &TaskInfo, now: f64) -> Effect {
-        let aware = self
-            .framework
-            .capabilities
-            .iter()
-            .any(|capability| capability.r#type() == capability::Type::PartitionAware);
+        let mut capabilities = self.framework.capabilities.iter();
+        let aware = capabilities.any(|one| one.r#type() == capability::Type::PartitionAware);
         let state = if aware { TaskState::TaskDropped } else { TaskState::TaskLost };
         let mut status = protos::status::of(&TaskId::from(&task.task_id), state, now)
             .source(Source::Master)

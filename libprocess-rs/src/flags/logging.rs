@@ -1,6 +1,7 @@
 //! The flags that every program has for its log, and the logger they ask for.
 
 use std::fs::{File, OpenOptions};
+use std::io::LineWriter;
 use std::path::PathBuf;
 
 use slog::{Drain, Duplicate, Fuse, Logger};
@@ -63,10 +64,11 @@ impl LogGuard {
     }
 }
 
-type Plain<W> = Fuse<slog_term::FullFormat<slog_term::PlainDecorator<W>>>;
+type Plain<W> = Fuse<slog_term::FullFormat<slog_term::PlainDecorator<LineWriter<W>>>>;
 
+/// Lines are written whole: others, and the program itself, may write to the same place.
 fn plain<W: std::io::Write>(to: W) -> Plain<W> {
-    let decorator = slog_term::PlainDecorator::new(to);
+    let decorator = slog_term::PlainDecorator::new(LineWriter::new(to));
     slog_term::FullFormat::new(decorator).use_utc_timestamp().build().fuse()
 }
 
