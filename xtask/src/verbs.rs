@@ -141,6 +141,11 @@ fn bench_dir(package: &str) -> std::path::PathBuf {
 pub(crate) fn bench(names: &[&str]) -> Outcome {
     for package in ["runtime-benches", "benches"] {
         let mut command = shell::cargo(&["bench", "-p", package]);
+        if package == "runtime-benches" {
+            // Ours and the peers' alike are small enough to be optimised as one.
+            command.env("CARGO_PROFILE_BENCH_LTO", "thin");
+            command.env("CARGO_PROFILE_BENCH_CODEGEN_UNITS", "4");
+        }
         let own = std::fs::read_dir(bench_dir(package))
             .map_err(|error| Failure(format!("cannot list the benches of {package}: {error}")))?
             .filter_map(|entry| {
