@@ -42,10 +42,13 @@ impl MasterProcess {
     /// # Errors
     /// When it does not listen within ten seconds.
     pub async fn start_at(node: &Node, address: SocketAddrV4, flags: &[&str]) -> Outcome<Self> {
+        // It is alone; the default is a log that masters share.
+        let unsaid = !flags.iter().any(|flag| flag.starts_with("--registry="));
         let child = Command::new(std::env::current_exe()?)
             .arg(WORD)
             .arg(format!("--ip={}", address.ip()))
             .arg(format!("--port={}", address.port()))
+            .args(unsaid.then_some("--registry=in_memory"))
             .args(flags)
             .stderr(Stdio::null())
             .spawn()?;
