@@ -4,6 +4,8 @@
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddrV4, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures::channel::oneshot;
@@ -243,6 +245,63 @@ fn noise_closes_its_connection_only() {
         let request = b"GET /now HTTP/1.1\r\nConnection: close\r\n\r\n".to_vec();
         assert!(exchange(node.address(), request, |_| false).await.ends_with("now"));
     });
+}
+
+/// Counts what it is told.
+struct Listener(u64);
+
+impl Process for Listener {
+    fn routes(_: &mut Routes<Self>) {}
+}
+
+/// Tells the listener something, and itself to go on; notes how far it was ahead at most.
+struct Talker {
+    to: libprocess::Handle<Listener>,
+    said: u64,
+    heard: Arc<AtomicU64>,
+    ahead: u64,
+    done: Option<oneshot::Sender<u64>>,
+}
+
+impl Process for Talker {
+    fn routes(_: &mut Routes<Self>) {}
+
+    fn initialize(&mut self, cx: &mut Ctx<Self>) {
+        self.talk(cx);
+    }
+}
+
+impl Talker {
+    fn talk(&mut self, cx: &mut Ctx<Self>) {
+        self.said += 1;
+        let heard = self.heard.clone();
+        self.to.tell(move |listener, _| {
+            listener.0 += 1;
+            heard.store(listener.0, Ordering::Relaxed);
+        });
+        self.ahead = self.ahead.max(self.said - self.heard.load(Ordering::Relaxed));
+        if self.said < 1_000 {
+            cx.later(Self::talk);
+        } else if let Some(done) = self.done.take() {
+            let _ = done.send(self.ahead);
+        }
+    }
+}
+
+#[test]
+fn process_that_sends_to_itself_does_not_run_ahead_of_its_receiver() {
+    let ahead = run(async {
+        let node = loopback().await;
+        let to = node.spawn("listener", Listener(0)).unwrap();
+        let (done, finished) = oneshot::channel();
+        let heard = Arc::default();
+        let talker = Talker { to, said: 0, heard, ahead: 0, done: Some(done) };
+        node.spawn("talker", talker).unwrap();
+        let ahead = finished.await.unwrap();
+        node.close();
+        ahead
+    });
+    assert!(ahead < 10, "{ahead} messages ahead");
 }
 
 #[test]
