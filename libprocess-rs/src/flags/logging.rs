@@ -1,7 +1,7 @@
 //! The flags that every program has for its log, and the logger they ask for.
 
 use std::fs::{File, OpenOptions};
-use std::io::LineWriter;
+use std::io::BufWriter;
 use std::path::PathBuf;
 
 use slog::{Drain, Duplicate, Fuse, Logger};
@@ -64,11 +64,12 @@ impl LogGuard {
     }
 }
 
-type Plain<W> = Fuse<slog_term::FullFormat<slog_term::PlainDecorator<LineWriter<W>>>>;
+type Plain<W> = Fuse<slog_term::FullFormat<slog_term::PlainDecorator<BufWriter<W>>>>;
 
-/// Lines are written whole: others, and the program itself, may write to the same place.
+/// Each line is written in one call, when its record is flushed: others, and the program itself, may
+/// write to the same place.
 fn plain<W: std::io::Write>(to: W) -> Plain<W> {
-    let decorator = slog_term::PlainDecorator::new(LineWriter::new(to));
+    let decorator = slog_term::PlainDecorator::new(BufWriter::new(to));
     slog_term::FullFormat::new(decorator).use_utc_timestamp().build().fuse()
 }
 
@@ -123,7 +124,38 @@ where
 
 #[cfg(test)]
 mod tests {
+    use std::sync::{Arc, Mutex};
+
     use super::*;
+
+    /// What was written, one entry for each call.
+    #[derive(Clone, Default)]
+    struct Calls(Arc<Mutex<Vec<String>>>);
+
+    impl std::io::Write for Calls {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().push(String::from_utf8_lossy(bytes).into_owned());
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn line_of_the_log_is_written_in_one_piece() {
+        let calls = Calls::default();
+        let (drain, writer) = background(plain(calls.clone()));
+        let log = Logger::root(drain.fuse(), slog::o!("pid" => "a@b"));
+        slog::info!(log, "something happened"; "reason" => "none");
+        slog::warn!(log, "again");
+        // Its end waits for what is on its way.
+        drop(writer);
+        let calls = calls.0.lock().unwrap();
+        assert_eq!(calls.len(), 2, "{calls:?}");
+        assert!(calls.iter().all(|line| line.ends_with('\n')), "{calls:?}");
+    }
 
     #[test]
     fn log_file_gets_lines_of_the_level_and_above() {
