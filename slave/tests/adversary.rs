@@ -3,116 +3,16 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests")]
 
-use std::collections::BTreeMap;
+mod confined;
+
 use std::fs;
-use std::net::Ipv4Addr;
-use std::os::unix::fs::{PermissionsExt, chown};
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::time::Duration;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 
+use confined::{Host, NOBODY};
 use isolators::Options;
-use libprocess::Node;
-use libprocess::real::{Config, run, start};
-use protos::ids::ContainerId;
+use libprocess::real::run;
 use protos::mesos;
-use protos::resources::Resources;
-use slave::containerizer::{
-    self, ContainerConfig, Containerizer, ContainerizerOptions, LauncherKind,
-};
-
-const LIMIT: Duration = Duration::from_secs(60);
-const NOBODY: u32 = 65534;
-
-struct Host {
-    node: Node,
-    containerizer: Arc<dyn Containerizer>,
-    directory: PathBuf,
-    root: String,
-    _keep: tempfile::TempDir,
-}
-
-impl Drop for Host {
-    fn drop(&mut self) {
-        use isolators::filesystem::mounts;
-        for point in mounts::below(&self.directory).unwrap() {
-            let _ = mounts::detach(&point);
-        }
-        for controller in fs::read_dir("/sys/fs/cgroup").unwrap().flatten() {
-            let _ = fs::remove_dir(controller.path().join(&self.root));
-        }
-    }
-}
-
-impl Host {
-    async fn start(launcher: LauncherKind, isolation: &str, isolating: Options) -> Self {
-        let config = Config { ip: Ipv4Addr::LOCALHOST, ..Config::default() };
-        let node = start(config).await.unwrap();
-        let keep = tempfile::tempdir().unwrap();
-        let directory = keep.path().canonicalize().unwrap();
-        fs::set_permissions(&directory, fs::Permissions::from_mode(0o755)).unwrap();
-        let root = format!("adversary-{}", node.uuid());
-        let options = ContainerizerOptions {
-            isolation: isolation.to_owned(),
-            isolators: Options {
-                cgroups_root: root.clone(),
-                work_dir: directory.join("work"),
-                runtime_dir: directory.join("run"),
-                ..isolating
-            },
-            launcher,
-            helper: vec![env!("CARGO_BIN_EXE_mesos-containerizer").to_owned()],
-            ..ContainerizerOptions::default()
-        };
-        let containerizer = containerizer::start(&node, options).unwrap();
-        containerizer.recover(Vec::new()).await.unwrap();
-        Self { node, containerizer, directory, root, _keep: keep }
-    }
-
-    fn config(&self, id: &ContainerId, script: &str, user: Option<&str>) -> ContainerConfig {
-        let directory = self.directory.join("work").join(id.as_str());
-        fs::create_dir_all(&directory).unwrap();
-        if user.is_some() {
-            chown(&directory, Some(NOBODY), Some(NOBODY)).unwrap();
-        }
-        let path = "/usr/sbin:/usr/bin:/sbin:/bin".to_owned();
-        ContainerConfig {
-            executor_info: mesos::ExecutorInfo::default(),
-            command: mesos::CommandInfo { value: Some(script.to_owned()), ..Default::default() },
-            task_info: None,
-            allocation: "cpus:1;mem:64;disk:64".parse::<Resources>().unwrap().into(),
-            environment: BTreeMap::from([("PATH".to_owned(), path)]),
-            directory,
-            user: user.map(str::to_owned),
-            pid_checkpoint: None,
-        }
-    }
-
-    fn id(&self) -> ContainerId {
-        ContainerId::new(self.node.uuid().to_string())
-    }
-
-    /// What a script says in its container.
-    async fn say(&self, script: &str, user: Option<&str>) -> String {
-        let id = self.id();
-        let config = self.config(&id, script, user);
-        let directory = config.directory.clone();
-        self.containerizer.launch(&id, config).await.unwrap();
-        let ended = tokio::time::timeout(LIMIT, self.containerizer.wait(&id)).await;
-        ended.expect("its end in time").unwrap();
-        let read = |name: &str| fs::read_to_string(directory.join(name)).unwrap_or_default();
-        read("stdout") + &read("stderr")
-    }
-
-    async fn until(&self, what: &str, mut holds: impl FnMut() -> bool) {
-        let mut looks = 0;
-        while !holds() {
-            looks += 1;
-            assert!(looks < 3000, "waited in vain for {what}");
-            self.node.sleep(Duration::from_millis(10)).await;
-        }
-    }
-}
 
 /// Processes that run with that word in their command line.
 fn running(mark: &str) -> usize {
@@ -132,8 +32,7 @@ const HIDE: &str = "(sleep MARK & ) ; setsid sleep MARK & \
 fn container_that_hides_its_processes_in_every_way_ends_whole() {
     run(async {
         for (number, user) in [None, Some("nobody")].into_iter().enumerate() {
-            let launcher = LauncherKind::Linux;
-            let host = Host::start(launcher, "posix/cpu", Options::default()).await;
+            let host = Host::start("posix/cpu", Options::default()).await;
             let id = host.id();
             // A time that nobody else sleeps.
             let mark = format!("98{}.{number}", std::process::id());
@@ -159,7 +58,7 @@ fn user_without_rights_gains_none() {
             ..Options::default()
         };
         let isolation = "linux/capabilities,linux/nnp";
-        let host = Host::start(LauncherKind::Linux, isolation, isolating).await;
+        let host = Host::start(isolation, isolating).await;
         // A program that makes root of who runs it, and one with capabilities of its own.
         let tools = host.directory.join("tools");
         fs::create_dir(&tools).unwrap();
@@ -181,14 +80,14 @@ fn user_without_rights_gains_none() {
              grep -E '^Cap(Eff|Prm|Bnd|Amb)' /proc/self/status | cut -f2 | sort -u; true",
             tools = tools.display()
         );
-        let said = host.say(&script, Some("nobody")).await;
+        let (_, said) = host.run(&script, Some("nobody"), |_| {}).await;
         assert_eq!(said, format!("{NOBODY}\n0000000000000000\n"));
         // Neither is root, without capabilities, the root that there is outside.
         let script = "mount -t tmpfs none /mnt 2>/dev/null && echo mounted; \
                       chroot / true 2>/dev/null && echo changed root; \
                       kill -0 1 2>/dev/null && echo signalled; \
                       chown nobody /etc/hosts 2>/dev/null && echo chowned; true";
-        let said = host.say(script, None).await;
+        let (_, said) = host.run(script, None, |_| {}).await;
         // Its user is the owner of the host's first process: that alone may be signalled.
         assert!(["", "signalled\n"].contains(&said.as_str()), "{said}");
     });
@@ -198,7 +97,7 @@ fn user_without_rights_gains_none() {
 fn user_sees_and_touches_nobody_elses_container() {
     run(async {
         let isolation = "filesystem/linux,namespaces/pid,namespaces/ipc,linux/nnp";
-        let host = Host::start(LauncherKind::Linux, isolation, Options::default()).await;
+        let host = Host::start(isolation, Options::default()).await;
         let other = host.id();
         let victim = host.config(&other, "echo secret > kept; exec sleep 1000", None);
         let sandbox = victim.directory.clone();
@@ -214,7 +113,7 @@ fn user_sees_and_touches_nobody_elses_container() {
              kill -9 -1; true",
             sandbox = sandbox.display()
         );
-        let said = host.say(&script, Some("nobody")).await;
+        let (_, said) = host.run(&script, Some("nobody"), |_| {}).await;
         let denied = ["Permission denied", "No such process", "Directory nonexistent"];
         let harmless = |line: &str| {
             line.is_empty() || line == "0" || denied.iter().any(|it| line.ends_with(it))

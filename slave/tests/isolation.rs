@@ -2,109 +2,20 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests")]
 
-use std::collections::BTreeMap;
+mod confined;
+
 use std::fs;
-use std::net::Ipv4Addr;
-use std::os::unix::fs::{PermissionsExt, chown};
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::time::Duration;
 
+use confined::Host;
 use isolators::Options;
-use libprocess::Node;
-use libprocess::real::{Config, run, start};
-use protos::ids::ContainerId;
+use libprocess::real::run;
 use protos::mesos::{self, task_status::Reason};
-use protos::resources::Resources;
-use slave::containerizer::{
-    self, ContainerConfig, Containerizer, ContainerizerOptions, LauncherKind, Termination,
-};
+use slave::containerizer::ContainerConfig;
 
-/// How long anything may take.
-const LIMIT: Duration = Duration::from_secs(60);
-
-struct Host {
-    node: Node,
-    containerizer: Arc<dyn Containerizer>,
-    directory: PathBuf,
-    root: String,
-    _keep: tempfile::TempDir,
-}
-
-impl Drop for Host {
-    fn drop(&mut self) {
-        use isolators::filesystem::mounts;
-        for point in mounts::below(&self.directory).unwrap() {
-            let _ = mounts::detach(&point);
-        }
-        for controller in fs::read_dir("/sys/fs/cgroup").unwrap().flatten() {
-            let _ = fs::remove_dir(controller.path().join(&self.root));
-        }
-    }
-}
-
-impl Host {
-    async fn start(isolation: &str, isolating: Options) -> Self {
-        let config = Config { ip: Ipv4Addr::LOCALHOST, ..Config::default() };
-        let node = start(config).await.unwrap();
-        let keep = tempfile::tempdir().unwrap();
-        let directory = keep.path().canonicalize().unwrap();
-        fs::set_permissions(&directory, fs::Permissions::from_mode(0o755)).unwrap();
-        let root = format!("isolation-test-{}", node.uuid());
-        let options = ContainerizerOptions {
-            isolation: isolation.to_owned(),
-            isolators: Options {
-                cgroups_root: root.clone(),
-                work_dir: directory.join("work"),
-                runtime_dir: directory.join("run"),
-                ..isolating
-            },
-            launcher: LauncherKind::Linux,
-            helper: vec![env!("CARGO_BIN_EXE_mesos-containerizer").to_owned()],
-            ..ContainerizerOptions::default()
-        };
-        let containerizer = containerizer::start(&node, options).unwrap();
-        containerizer.recover(Vec::new()).await.unwrap();
-        Self { node, containerizer, directory, root, _keep: keep }
-    }
-
-    /// A container of the user nobody.
-    fn config(&self, id: &ContainerId, script: &str) -> ContainerConfig {
-        let directory = self.directory.join("work").join(id.as_str());
-        fs::create_dir_all(&directory).unwrap();
-        chown(&directory, Some(65534), Some(65534)).unwrap();
-        ContainerConfig {
-            executor_info: mesos::ExecutorInfo::default(),
-            command: mesos::CommandInfo { value: Some(script.to_owned()), ..Default::default() },
-            task_info: None,
-            allocation: "cpus:1;mem:64;disk:64".parse::<Resources>().unwrap().into(),
-            environment: BTreeMap::from([("PATH".to_owned(), "/usr/bin:/bin:/sbin".to_owned())]),
-            directory,
-            user: Some("nobody".to_owned()),
-            pid_checkpoint: None,
-        }
-    }
-
-    fn id(&self) -> ContainerId {
-        ContainerId::new(self.node.uuid().to_string())
-    }
-
-    /// Runs a script to its end; answers how it ended and what it said.
-    async fn run(
-        &self,
-        script: &str,
-        change: impl FnOnce(&mut ContainerConfig),
-    ) -> (Termination, String) {
-        let id = self.id();
-        let mut config = self.config(&id, script);
-        change(&mut config);
-        let directory = config.directory.clone();
-        self.containerizer.launch(&id, config).await.unwrap();
-        let ended = tokio::time::timeout(LIMIT, self.containerizer.wait(&id)).await;
-        let said = |name: &str| fs::read_to_string(directory.join(name)).unwrap_or_default();
-        (ended.expect("its end in time").unwrap(), said("stdout") + &said("stderr"))
-    }
-}
+const NOBODY: Option<&str> = Some("nobody");
 
 fn asks(config: &mut ContainerConfig, info: mesos::ContainerInfo) {
     config.executor_info.container = Some(info);
@@ -114,13 +25,13 @@ fn asks(config: &mut ContainerConfig, info: mesos::ContainerInfo) {
 fn task_beyond_its_memory_ends_with_the_reason_of_its_limit() {
     run(async {
         let host = Host::start("cgroups/cpu,cgroups/mem", Options::default()).await;
-        let (ended, _) = host.run("exec tail /dev/zero", |_| {}).await;
+        let (ended, _) = host.run("exec tail /dev/zero", NOBODY, |_| {}).await;
         assert_eq!(ended.reason, Some(Reason::ContainerLimitationMemory));
         assert_eq!(ended.state, Some(mesos::TaskState::TaskFailed));
         let head = "Memory limit exceeded: Requested: 64MB Maximum Used: ";
         assert!(ended.message.starts_with(head), "{}", ended.message);
         assert_eq!(ended.limited_resources[0].name, "mem");
-        let (ended, said) = host.run("echo fine", |_| {}).await;
+        let (ended, said) = host.run("echo fine", NOBODY, |_| {}).await;
         assert_eq!((ended.reason, said.as_str()), (None, "fine\n"));
     });
 }
@@ -135,7 +46,7 @@ fn task_beyond_its_disk_is_ended() {
         };
         let host = Host::start("disk/du", isolating).await;
         let script = "head -c 100000000 /dev/zero > big; exec sleep 1000";
-        let (ended, _) = host.run(script, |_| {}).await;
+        let (ended, _) = host.run(script, NOBODY, |_| {}).await;
         assert_eq!(ended.reason, Some(Reason::ContainerLimitationDisk));
         assert!(ended.message.contains("exceeds quota (64MB)"), "{}", ended.message);
     });
@@ -146,14 +57,14 @@ fn processes_of_other_containers_are_neither_seen_nor_signalled() {
     run(async {
         let host = Host::start("filesystem/linux,namespaces/pid", Options::default()).await;
         let other = host.id();
-        let victim = host.config(&other, "exec sleep 1000");
+        let victim = host.config(&other, "exec sleep 1000", NOBODY);
         host.containerizer.launch(&other, victim).await.unwrap();
         let pid = host.containerizer.status(&other).await.unwrap().executor_pid.unwrap();
         let script = format!(
             "ls /proc | grep -c '^[0-9]'; kill -0 {pid} 2>/dev/null && echo signalled; \
              test -e /proc/{pid}/stat && echo seen; kill -9 -1 2>/dev/null; true"
         );
-        let (_, said) = host.run(&script, |_| {}).await;
+        let (_, said) = host.run(&script, NOBODY, |_| {}).await;
         // The shell, ls and grep; nothing else is there.
         let seen: u32 = said.lines().next().unwrap().parse().unwrap();
         assert!(seen <= 4, "{said}");
@@ -190,7 +101,7 @@ fn rights_that_were_not_given_are_not_there() {
                       echo chowned; true";
         for user in [None, Some("nobody".to_owned())] {
             let (_, said) = host
-                .run(script, |config| {
+                .run(script, NOBODY, |config| {
                     config.user = user;
                     let rlimit_info = Some(mesos::RLimitInfo { rlimits: vec![limit] });
                     asks(config, mesos::ContainerInfo { rlimit_info, ..Default::default() });
@@ -245,7 +156,7 @@ fn volumes_secrets_and_shared_memory_are_the_containers_own() {
         let script = "cat seen/file key; touch seen/other 2>/dev/null && echo written; \
                       df -k --output=size /dev/shm | tail -1; ls -A /dev/shm | wc -l";
         let (_, said) = host
-            .run(script, |config| {
+            .run(script, NOBODY, |config| {
                 let info = mesos::ContainerInfo { volumes, linux_info, ..Default::default() };
                 asks(config, info);
             })
@@ -282,7 +193,7 @@ fn container_joins_a_network_and_leaves_it() {
         };
         let script = "cat /proc/sys/kernel/hostname; ip -4 -o addr show eth0 | grep -o -m 1 'inet 10.213.8'; \
                       grep -o ' inside' /etc/hosts; ip -o link | wc -l";
-        let (_, said) = host.run(script, |config| asks(config, info)).await;
+        let (_, said) = host.run(script, NOBODY, |config| asks(config, info)).await;
         let removed = std::process::Command::new("ip").args(["link", "del", &bridge]).output();
         assert!(removed.unwrap().status.success());
         assert_eq!(said.lines().collect::<Vec<_>>(), ["inside", "inet 10.213.8", " inside", "2"]);
