@@ -19,7 +19,7 @@
 //! - [`images`]: where roots come from; [`docker`]: what images want
 //! - [`network`]: where it listens, and its own networks
 //! - [`preparer`]: hosts isolators that only decide at the start
-//! - [`tree`]: which processes belong to a container
+//! - [`tree`]: which processes belong to a container; [`marks`]: by what they are known again
 //! - [`select`]: names of the flag `isolation`; [`start`](mod@start): starts what they name
 //!
 //! # Example
@@ -96,6 +96,7 @@ pub mod launch;
 pub mod limitation;
 pub mod limits;
 pub mod linux;
+pub mod marks;
 pub mod namespaces;
 pub mod network;
 pub mod options;

@@ -271,6 +271,10 @@ fn container_of_an_earlier_slave_is_measured_and_destroyed() {
         let directory = host.sandbox("c");
         command.env("MESOS_DIRECTORY", &directory);
         let mut child = command.spawn().unwrap();
+        let comm = format!("/proc/{}/comm", child.id());
+        while fs::read_to_string(&comm).unwrap() != "sleep\n" {
+            tokio::task::yield_now().await;
+        }
         let id = ContainerId::new("c");
         let recovered = RecoveredContainer {
             id: id.clone(),

@@ -85,6 +85,7 @@ fn tasks_outlive_leaders_that_are_killed_or_upgraded() {
             seen.masters().len() > before.masters().len()
         });
         ha.start_master(leader);
+        ha.wait_for_replica(leader);
         ha.wait_for_slaves(2);
     }
     // A rolling upgrade: one after the other ends in order and is replaced.
@@ -92,10 +93,7 @@ fn tasks_outlive_leaders_that_are_killed_or_upgraded() {
         let ended = ha.masters[master].as_mut().unwrap().terminate();
         assert!(ended.success(), "{ended}");
         ha.start_master(master);
-        wait_for("its replica to vote", || {
-            let metrics = ha.masters[master].as_ref()?.json("/metrics/snapshot")?;
-            (metrics["registrar/log/recovered"] == 1.0).then_some(())
-        });
+        ha.wait_for_replica(master);
         ha.wait_for_slaves(2);
     }
     let seen = keeper.settle();
@@ -224,8 +222,5 @@ fn single_master_becomes_three_and_forgets_nothing() {
     ha.start_slave(0);
     ha.wait_for_slaves(1);
     assert_eq!(id(&mut ha), Some(before));
-    wait_for("the third replica to vote", || {
-        let metrics = ha.masters[2].as_ref()?.json("/metrics/snapshot")?;
-        (metrics["registrar/log/recovered"] == 1.0).then_some(())
-    });
+    ha.wait_for_replica(2);
 }

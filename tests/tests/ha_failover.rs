@@ -6,7 +6,6 @@
 
 use std::time::Duration;
 
-use cluster_tests::cluster::wait_for;
 use cluster_tests::ha::{Ha, Plan};
 use libprocess::real;
 
@@ -45,10 +44,7 @@ fn cluster_is_led_again_within_a_session_and_little_more() {
         let first = Duration::from_millis(seen.count("first_offer_ms"));
         offered.push(first.saturating_sub(killed));
         ha.start_master(leader);
-        wait_for("its replica to vote", || {
-            let metrics = ha.masters[leader].as_ref()?.json("/metrics/snapshot")?;
-            (metrics["registrar/log/recovered"] == 1.0).then_some(())
-        });
+        ha.wait_for_replica(leader);
     }
     println!("led again after {led:?}");
     println!("first offer to the framework after {offered:?}");

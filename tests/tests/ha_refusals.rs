@@ -138,6 +138,7 @@ fn full_disk_ends_the_leader_and_another_one_goes_on() {
     }
     ha.start_slave(0);
     ha.wait_for_slaves(1);
+    ha.wait_for_replicas();
     let leader = ha.wait_for_leader();
     let ballast = dirs[leader].join("ballast");
     // As much as there is room for.
@@ -160,10 +161,7 @@ fn full_disk_ends_the_leader_and_another_one_goes_on() {
     // With room it is a standby again.
     std::fs::remove_file(&ballast).unwrap();
     ha.start_master(leader);
-    wait_for("its replica to vote", || {
-        let metrics = ha.masters[leader].as_ref()?.json("/metrics/snapshot")?;
-        (metrics["registrar/log/recovered"] == 1.0).then_some(())
-    });
+    ha.wait_for_replica(leader);
 }
 
 #[test]

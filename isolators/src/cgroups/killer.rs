@@ -1,7 +1,5 @@
 //! Ends all that lives in a cgroup, and the cgroup.
 
-use std::ffi::OsStr;
-use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::time::Duration;
 
@@ -52,10 +50,7 @@ pub fn is_frozen(group: &Group) -> Result<bool, CgroupError> {
 /// `MESOS_DIRECTORY`) is not in this slave's work directory.
 pub fn is_foreign(group: &Group, controller: &str, work_dir: &Path) -> bool {
     group.processes(controller).into_iter().any(|pid| {
-        let environment = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
-        let mut variables = environment.split(|byte| *byte == 0);
-        let directory = variables.find_map(|it| it.strip_prefix(b"MESOS_DIRECTORY="));
-        directory.is_some_and(|it| !Path::new(OsStr::from_bytes(it)).starts_with(work_dir))
+        crate::marks::sandbox_of(pid).is_some_and(|sandbox| !sandbox.starts_with(work_dir))
     })
 }
 

@@ -125,6 +125,9 @@ impl Ha {
             ha.start_slave(number);
         }
         ha.wait_for_slaves(usize::from(plan.slaves));
+        if plan.registry == "replicated_log" {
+            ha.wait_for_replicas();
+        }
         ha
     }
 
@@ -244,6 +247,20 @@ impl Ha {
             let (_, state) = self.leader()?;
             (state["activated_slaves"].as_u64() == Some(count as u64)).then_some(())
         });
+    }
+
+    /// Waits until a master's replica votes.
+    pub fn wait_for_replica(&self, master: usize) {
+        wait_for(&format!("the replica of master {master} to vote"), || {
+            let metrics = self.masters[master].as_ref()?.json("/metrics/snapshot")?;
+            (metrics["registrar/log/recovered"] == 1.0).then_some(())
+        });
+    }
+
+    /// Waits until the replica of each master votes. Only then may one of three go: a replica that
+    /// still recovers needs a majority that votes beside it.
+    pub fn wait_for_replicas(&self) {
+        (0..self.masters.len()).for_each(|master| self.wait_for_replica(master));
     }
 
     /// Runs a tool to its end.

@@ -7,12 +7,13 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::{BoxFuture, ready};
+use isolators::marks::sandbox_of;
 use libprocess::Node;
 use libprocess::subprocess::{Ended, Target};
 use protos::ids::ContainerId;
 
 use super::cgroup::Cgroups;
-use super::posix::{Posix, adopt, directory_of, forked, launch_info};
+use super::posix::{Posix, adopt, forked, launch_info};
 use super::{ContainerizerOptions, Forked, Launcher, LauncherError, Os, RecoveredContainer, Spec};
 
 /// Between two rounds of killing.
@@ -90,7 +91,10 @@ impl Launcher for Linux {
     fn orphans(&self, known: &BTreeSet<ContainerId>) -> Vec<ContainerId> {
         let unknown = self.cgroups.containers().into_iter().filter(|id| !known.contains(id));
         // Another slave of this host may use the same cgroup.
-        let own = |pid: i32| directory_of(pid).is_some_and(|it| it.starts_with(&self.work_dir));
+        let own = |pid: i32| {
+            let sandbox = u32::try_from(pid).ok().and_then(sandbox_of);
+            sandbox.is_some_and(|it| it.starts_with(&self.work_dir))
+        };
         unknown.filter(|id| self.cgroups.processes(id).into_iter().any(own)).collect()
     }
 }

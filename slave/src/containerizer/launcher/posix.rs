@@ -1,12 +1,12 @@
 //! The launcher that needs no privileges: the command leads a session of its own in its sandbox.
 
 use std::collections::BTreeSet;
-use std::fs;
 use std::os::fd::OwnedFd;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use futures::FutureExt;
 use futures::future::{BoxFuture, ready};
+use isolators::marks;
 use libprocess::subprocess::{Ended, Target};
 use protos::ids::ContainerId;
 use protos::mesos;
@@ -140,16 +140,8 @@ pub(super) fn adopt(container: &RecoveredContainer) -> Option<BoxFuture<'static,
 
 /// True unless the process is surely another one: its number may have been given away since.
 fn belongs(container: &RecoveredContainer) -> bool {
-    let pid = i32::try_from(container.pid).unwrap_or(i32::MAX);
-    let readable = fs::read(format!("/proc/{pid}/environ")).is_ok();
+    let pid = container.pid;
+    let readable = marks::environment(pid).is_ok();
     let exists = Path::new("/proc").join(pid.to_string()).exists();
-    directory_of(pid).map_or(!readable && exists, |directory| directory == container.directory)
-}
-
-/// The sandbox that a process was started in, as its environment tells.
-pub(super) fn directory_of(pid: i32) -> Option<PathBuf> {
-    let environment = fs::read(format!("/proc/{pid}/environ")).ok()?;
-    let mut variables = environment.split(|byte| *byte == 0);
-    let directory = variables.find_map(|variable| variable.strip_prefix(b"MESOS_DIRECTORY="))?;
-    Some(PathBuf::from(String::from_utf8_lossy(directory).into_owned()))
+    marks::sandbox_of(pid).map_or(!readable && exists, |sandbox| sandbox == container.directory)
 }
