@@ -4,6 +4,22 @@ use std::path::{Path, PathBuf};
 
 use prost::Message;
 
+/// Fields that are large and seldom there. Without a box for it, each resource would be as large as
+/// its disk, and each of the many tasks of a slave that comes back as large as a container.
+const SELDOM: [&str; 11] = [
+    ".mesos.Resource.disk",
+    ".mesos.Task.container",
+    ".mesos.Task.discovery",
+    ".mesos.Task.health_check",
+    ".mesos.TaskInfo.check",
+    ".mesos.TaskInfo.container",
+    ".mesos.TaskInfo.discovery",
+    ".mesos.TaskInfo.executor",
+    ".mesos.TaskInfo.health_check",
+    ".mesos.ExecutorInfo.container",
+    ".mesos.ExecutorInfo.discovery",
+];
+
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let root = Path::new("proto");
     println!("cargo:rerun-if-changed=proto");
@@ -15,12 +31,14 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     std::fs::write(out.join("descriptors.bin"), descriptors.encode_to_vec())?;
     // The fields that newer schemas call deprecated are the ones that the v0 protocol speaks.
     descriptors.file.iter_mut().flat_map(|file| &mut file.message_type).for_each(undeprecate);
-    prost_build::Config::new()
+    let mut config = prost_build::Config::new();
+    SELDOM.iter().for_each(|field| {
+        config.boxed(field);
+    });
+    config
         .enable_type_names()
         .bytes(["."])
         .btree_map(["."])
-        // Large, and seldom there: without the box each resource would be as large as its disk.
-        .boxed(".mesos.Resource.disk")
         .include_file("modules.rs")
         .compile_fds(descriptors)?;
     Ok(())

@@ -4,14 +4,14 @@
 //! The master is an OS process of its own; each request has a connection of its own. `tail of
 //! /health` is the 99th percentile of requests that go on all the time.
 
-use std::cell::Cell;
 use std::process::ExitCode;
-use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use benches::fake::{self, Board, Framework, Habits, MasterProcess, Plan, get, until};
 use benches::{Outcome, claim, median, millis, quantile, report};
-use libprocess::{Node, real};
+use libprocess::real;
 use tokio::task::{LocalSet, spawn_local};
 
 const SLAVES: usize = 2_000;
@@ -19,29 +19,25 @@ const TASKS: usize = 20 * SLAVES;
 const CLIENTS: usize = 10;
 const ROUNDS: usize = 10;
 
-/// The tail of `/health` while `busy` lasts.
-async fn meanwhile(
-    node: &Node,
+/// Asks for `/health` again and again until told to stop; the tail of how long that took. From an OS
+/// thread of its own: else the answers would wait for those who read documents.
+fn asker(
     address: std::net::SocketAddrV4,
-    busy: impl Future<Output = Outcome<()>>,
-) -> Outcome<Duration> {
-    let stop = Rc::new(Cell::new(false));
-    let (stopped, node) = (stop.clone(), node.clone());
-    let asking = spawn_local(async move {
-        let mut times = Vec::new();
-        while !stopped.get() {
-            if let Ok((_, took)) = get(address, "/health").await {
-                times.push(took);
+    stop: Arc<AtomicBool>,
+) -> std::thread::JoinHandle<Result<Duration, String>> {
+    std::thread::spawn(move || {
+        real::run(async move {
+            let clock = fake::loopback().await.map_err(|error| error.to_string())?;
+            let mut times = Vec::new();
+            while !stop.load(Ordering::Relaxed) {
+                let asked = get(address, "/health").await.map_err(|error| error.to_string())?;
+                times.push(asked.1);
+                clock.sleep(Duration::from_millis(1)).await;
             }
-            node.sleep(Duration::from_millis(1)).await;
-        }
-        times
-    });
-    let done = busy.await;
-    stop.set(true);
-    let times = asking.await?;
-    done?;
-    Ok(quantile(times, 0.99))
+            clock.close();
+            Ok(quantile(times, 0.99))
+        })
+    })
 }
 
 async fn clients(address: std::net::SocketAddrV4, times: &mut Vec<Duration>) -> Outcome<()> {
@@ -87,7 +83,12 @@ async fn measure() -> Outcome<()> {
     report("size of the document", size as f64 / 1e6, "MB");
     claim("one client, p50", millis(median(alone)), "ms", "80");
     let mut together = Vec::new();
-    let health = meanwhile(&home, address, clients(address, &mut together)).await?;
+    let stop = Arc::new(AtomicBool::new(false));
+    let asker = asker(address, stop.clone());
+    let done = clients(address, &mut together).await;
+    stop.store(true, Ordering::Relaxed);
+    let health = asker.join().map_err(|_| "the asker panicked")??;
+    done?;
     claim("ten clients at once, p50", millis(median(together)), "ms", "250");
     claim("tail of /health meanwhile", millis(health), "ms", "20");
     let grown = master.memory()?.saturating_sub(before) as f64 / 1024.0 / 1024.0;

@@ -31,6 +31,10 @@ pub mod fake;
 
 use std::time::Duration;
 
+/// As in the binaries.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// What benches return.
 pub type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
 

@@ -190,7 +190,7 @@ impl Life {
             mesos::TaskInfo { slave_id: slave.wire(), ..task_info(&format!("t{}", self.next)) };
         if self.dice.roll(2) == 0 {
             task.command = None;
-            task.executor = Some(executor_info(["e", "f"][self.dice.roll(2)]));
+            task.executor = Some(Box::new(executor_info(["e", "f"][self.dice.roll(2)])));
         }
         let offers = match self.dice.roll(6) {
             0 => vec![offer.clone(), offer],

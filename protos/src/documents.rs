@@ -69,8 +69,8 @@ pub fn task(task: &mesos::Task) -> Value {
     entry.insert("statuses".to_owned(), task.statuses.iter().map(status).collect());
     put(&mut entry, "user", task.user.clone());
     put(&mut entry, "labels", labels(&task.labels));
-    put(&mut entry, "discovery", task.discovery.as_ref().map(to_json));
-    put(&mut entry, "container", task.container.as_ref().map(to_json));
-    put(&mut entry, "health_check", task.health_check.as_ref().map(to_json));
+    put(&mut entry, "discovery", task.discovery.as_deref().map(to_json));
+    put(&mut entry, "container", task.container.as_deref().map(to_json));
+    put(&mut entry, "health_check", task.health_check.as_deref().map(to_json));
     Value::Object(entry)
 }

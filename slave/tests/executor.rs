@@ -132,8 +132,8 @@ impl Stage {
         let task = mesos::TaskInfo {
             task_id: mesos::TaskId { value: "t".to_owned() },
             command: Some(command),
-            health_check: health,
-            check,
+            health_check: health.map(Box::new),
+            check: check.map(Box::new),
             ..Default::default()
         };
         self.send(RunTaskMessage { task, ..Default::default() });

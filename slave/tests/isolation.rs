@@ -18,7 +18,7 @@ use slave::containerizer::ContainerConfig;
 const NOBODY: Option<&str> = Some("nobody");
 
 fn asks(config: &mut ContainerConfig, info: mesos::ContainerInfo) {
-    config.executor_info.container = Some(info);
+    config.executor_info.container = Some(Box::new(info));
 }
 
 #[test]

@@ -147,7 +147,7 @@ pub(crate) fn custom(id: &str, executor: &str, line: &str) -> Outcome<TaskInfo> 
         ..ExecutorInfo::default()
     };
     let task = task(id, "cpus:0.01;mem:1", "")?;
-    Ok(TaskInfo { executor: Some(executor), command: None, ..task })
+    Ok(TaskInfo { executor: Some(Box::new(executor)), command: None, ..task })
 }
 
 /// A master and a slave.

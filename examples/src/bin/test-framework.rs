@@ -72,7 +72,7 @@ impl TestScheduler {
                 task_id: id.wire(),
                 slave_id: offer.slave_id.clone(),
                 resources: resources.to_wire(),
-                executor: Some(self.executor.clone()),
+                executor: Some(Box::new(self.executor.clone())),
                 ..TaskInfo::default()
             });
         }

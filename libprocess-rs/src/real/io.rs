@@ -59,10 +59,10 @@ impl Io {
     }
 
     /// Writes some of `out` and takes it off.
-    pub(crate) async fn write(&self, out: &mut BytesMut) -> std::io::Result<()> {
+    pub(crate) async fn write(&self, out: &mut impl Buf) -> std::io::Result<()> {
         let written = poll_fn(|context| {
             let mut stream = self.stream.borrow_mut();
-            Pin::new(&mut *stream).poll_write(context, out)
+            Pin::new(&mut *stream).poll_write(context, out.chunk())
         })
         .await?;
         if written == 0 {
@@ -72,8 +72,8 @@ impl Io {
         Ok(())
     }
 
-    pub(crate) async fn write_all(&self, out: &mut BytesMut) -> std::io::Result<()> {
-        while !out.is_empty() {
+    pub(crate) async fn write_all(&self, out: &mut impl Buf) -> std::io::Result<()> {
+        while out.has_remaining() {
             self.write(out).await?;
         }
         self.flush().await

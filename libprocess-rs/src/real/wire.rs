@@ -10,6 +10,9 @@ use super::web::{WebBody, WebResponse};
 use crate::Time;
 use crate::http::reason;
 
+/// Bodies up to here are copied behind their heads; larger ones are written in pieces of this size.
+const PIECE_BYTES: usize = 64 * 1024;
+
 /// Heads of answers of one second: the date in them is formatted once.
 #[derive(Default)]
 pub(crate) struct Heads {
@@ -93,8 +96,14 @@ pub(crate) async fn put_response(
     match response.body {
         WebBody::Bytes(bytes) => {
             let _ = write!(out, "Content-Length: {}\r\n\r\n", bytes.len());
-            if !bodiless {
+            if bodiless {
+                return Ok(keep_alive);
+            }
+            if bytes.len() <= PIECE_BYTES {
                 out.put_slice(&bytes);
+            } else {
+                io.write_all(out).await?;
+                write_large(io, bytes).await?;
             }
         }
         WebBody::Sized(length, mut chunks) => {
@@ -120,6 +129,17 @@ pub(crate) async fn put_response(
         }
     }
     Ok(keep_alive)
+}
+
+/// Writes a body from where it lies: many clients may be reading the same one. Between two pieces
+/// others have their turn, however fast the client reads.
+async fn write_large(io: &Io, mut body: Bytes) -> std::io::Result<()> {
+    while !body.is_empty() {
+        let piece = body.len().min(PIECE_BYTES);
+        io.write_all(&mut body.split_to(piece)).await?;
+        tokio::task::yield_now().await;
+    }
+    Ok(())
 }
 
 fn framed_chunk(chunk: &Bytes) -> BytesMut {

@@ -85,9 +85,9 @@ pub(super) fn task(out: &mut Vec<u8>, task: &mesos::Task, holding: &Holding) {
         member(out, "user", user);
     }
     optional(out, "labels", labels(&task.labels));
-    optional(out, "discovery", task.discovery.as_ref().map(to_json));
-    optional(out, "container", task.container.as_ref().map(to_json));
-    optional(out, "health_check", task.health_check.as_ref().map(to_json));
+    optional(out, "discovery", task.discovery.as_deref().map(to_json));
+    optional(out, "container", task.container.as_deref().map(to_json));
+    optional(out, "health_check", task.health_check.as_deref().map(to_json));
     out.push(b'}');
 }
 
@@ -114,9 +114,9 @@ mod tests {
             ],
             user: Some("nobody".into()),
             labels: Some(mesos::Labels::default()),
-            discovery: Some(mesos::DiscoveryInfo::default()),
-            container: Some(mesos::ContainerInfo::default()),
-            health_check: Some(mesos::HealthCheck::default()),
+            discovery: Some(Box::new(mesos::DiscoveryInfo::default())),
+            container: Some(Box::new(mesos::ContainerInfo::default())),
+            health_check: Some(Box::new(mesos::HealthCheck::default())),
             limits: [("cpus".to_owned(), mesos::value::Scalar { value: 2.0 })].into(),
             ..testing::task("t", TaskState::TaskRunning)
         };

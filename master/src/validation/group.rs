@@ -54,7 +54,11 @@ pub(crate) fn validate_member(
         }
     }
     // The other rules are those of a task with that executor. Its own command stays out of it.
-    let alone = mesos::TaskInfo { command: None, executor: Some(executor.clone()), ..task.clone() };
+    let alone = mesos::TaskInfo {
+        command: None,
+        executor: Some(Box::new(executor.clone())),
+        ..task.clone()
+    };
     let free = match first {
         true => at.free.clone(),
         // Paid for already.

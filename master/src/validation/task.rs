@@ -209,12 +209,12 @@ mod tests {
         let needs = check(|task| {
             task.command = None;
             let resources: Resources = "cpus:0.5".parse().unwrap();
-            task.executor = Some(mesos::ExecutorInfo {
+            task.executor = Some(Box::new(mesos::ExecutorInfo {
                 executor_id: ExecutorId::new("e").wire(),
                 command: Some(mesos::CommandInfo::default()),
                 resources: resources.to_wire(),
                 ..Default::default()
-            });
+            }));
         });
         assert_eq!(needs.unwrap().executor.cpus(), 0.5);
     }
@@ -226,7 +226,7 @@ mod tests {
             (|t| t.task_id.value = "a/b".into(), "slash"),
             (|t| t.slave_id.value = "other".into(), "slave other"),
             (|t| t.command = None, "exactly one"),
-            (|t| t.executor = Some(mesos::ExecutorInfo::default()), "exactly one"),
+            (|t| t.executor = Some(Box::default()), "exactly one"),
             (|t| t.resources.clear(), "no resources"),
             (|t| t.resources[0].scalar = Some(mesos::value::Scalar { value: 9.0 }), "cpus:9"),
             (|t| t.resources[0].scalar = Some(mesos::value::Scalar { value: -1.0 }), "amount"),

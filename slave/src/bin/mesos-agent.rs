@@ -1,5 +1,9 @@
 //! `mesos-agent`.
 
+/// As for masters: updates, statistics and state come and go.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> std::process::ExitCode {
     slave::run("mesos-agent", std::env::args().skip(1))
 }

@@ -122,7 +122,7 @@ fn start_executor(
     let task = message.task;
     let generated = task.executor.is_none();
     let mut info = match &task.executor {
-        Some(executor) => executor.clone(),
+        Some(executor) => (**executor).clone(),
         None => command_executor(state, id, &task),
     };
     // Masters that hear of the executor from this slave alone must know whose it is.

@@ -77,7 +77,7 @@ impl Fixture {
                 task_id: TaskId::new(task).wire(),
                 slave_id: SlaveId::new("S").wire(),
                 resources: resources.to_wire(),
-                executor,
+                executor: executor.map(Box::new),
                 command,
                 ..Default::default()
             },

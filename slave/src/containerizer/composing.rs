@@ -64,8 +64,8 @@ fn is_docker(container: Option<&mesos::ContainerInfo>) -> bool {
 impl Containerizer for Composing {
     fn launch(&self, id: &ContainerId, config: ContainerConfig) -> ContainerFuture<()> {
         let asked = match &config.task_info {
-            Some(task) => task.container.as_ref(),
-            None => config.executor_info.container.as_ref(),
+            Some(task) => task.container.as_deref(),
+            None => config.executor_info.container.as_deref(),
         };
         let docker = is_docker(asked);
         if docker {
@@ -105,7 +105,7 @@ impl Containerizer for Composing {
 
     fn recover(&self, known: Vec<RecoveredContainer>) -> ContainerFuture<()> {
         let is_docker =
-            |found: &RecoveredContainer| is_docker(found.executor_info.container.as_ref());
+            |found: &RecoveredContainer| is_docker(found.executor_info.container.as_deref());
         let (dockers, others): (Vec<_>, Vec<_>) = known.into_iter().partition(is_docker);
         dockers.iter().for_each(|found| self.note(&found.id));
         let recover = |owner: Option<&Arc<dyn Containerizer>>, known| match owner {

@@ -99,7 +99,7 @@ impl Containerizer for Front {
                     let setup = ContainerSetup {
                         allocation: found.allocation,
                         directory: found.directory,
-                        container_info: found.executor_info.container,
+                        container_info: found.executor_info.container.map(|info| *info),
                         command: found.executor_info.command.unwrap_or_default(),
                         ..ContainerSetup::default()
                     };

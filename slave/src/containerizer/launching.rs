@@ -56,7 +56,7 @@ impl MesosContainerizer {
             None => &mut config.executor_info.container,
         };
         if asked.is_none() {
-            asked.clone_from(&self.default_container);
+            *asked = self.default_container.clone().map(Box::new);
         }
         let mut container = Container::new(State::Provisioning, config.allocation.clone(), None);
         let image = image(&config).cloned();
@@ -255,7 +255,7 @@ fn setup(config: &ContainerConfig, user: Option<(u32, u32)>) -> ContainerSetup {
         allocation: config.allocation.clone(),
         directory: config.directory.clone(),
         user,
-        container_info: asked.clone(),
+        container_info: asked.as_deref().cloned(),
         command: config.command.clone(),
         task_command: task.and_then(|task| task.command.clone()),
         is_command_task: task.is_some(),

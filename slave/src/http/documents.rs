@@ -26,7 +26,7 @@ fn queued_task(task: &mesos::TaskInfo) -> Value {
     put(&mut entry, "command", task.command.as_ref().map(to_json));
     let executor = task.executor.as_ref().map(|executor| executor.executor_id.value.clone());
     put(&mut entry, "executor_id", executor);
-    put(&mut entry, "discovery", task.discovery.as_ref().map(to_json));
+    put(&mut entry, "discovery", task.discovery.as_deref().map(to_json));
     Value::Object(entry)
 }
 

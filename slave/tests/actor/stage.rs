@@ -117,11 +117,11 @@ impl Stage {
                 task_id: TaskId::new(task).wire(),
                 slave_id: SlaveId::new("S0").wire(),
                 resources: "cpus:1;mem:64".parse::<Resources>().unwrap().to_wire(),
-                executor: Some(mesos::ExecutorInfo {
+                executor: Some(Box::new(mesos::ExecutorInfo {
                     executor_id: ExecutorId::new("e").wire(),
                     command: Some(mesos::CommandInfo::default()),
                     ..Default::default()
-                }),
+                })),
                 ..Default::default()
             },
             ..Default::default()

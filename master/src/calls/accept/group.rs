@@ -69,7 +69,7 @@ pub(super) fn launch_group(
     let total = slave.total.clone();
     consumed.take(framework_id, &total, &ready.held, fx);
     for mut task in ready.tasks {
-        task.executor = Some(ready.executor.clone());
+        task.executor = Some(Box::new(ready.executor.clone()));
         book(state, framework_id, &consumed.slave, task);
     }
 }

@@ -75,7 +75,7 @@ pub(super) fn book(state: &mut State, framework_id: &FrameworkId, slave: &SlaveI
     let user = command.and_then(|c| c.user.clone()).or_else(|| Some(framework.info.user.clone()));
     if let Some(executor) = task.executor {
         let executors = framework.executors.entry(slave.clone()).or_default();
-        executors.entry(ExecutorId::from(&executor.executor_id)).or_insert(executor);
+        executors.entry(ExecutorId::from(&executor.executor_id)).or_insert(*executor);
     }
     let id = TaskId::from(&task.task_id);
     let entry = mesos::Task {

@@ -34,7 +34,7 @@ fn accept_second_task_of_an_executor_pays_for_the_task_alone() {
     let mut state = cluster();
     let offer = offered(&mut state, "cpus:3;mem:256");
     let task = |id: &str| {
-        let executor = Some(executor_info("e"));
+        let executor = Some(Box::new(executor_info("e")));
         TaskInfo { command: None, executor, ..task_info(id) }
     };
     let fx = run(&mut state, vec![offer], vec![task("a"), task("b")]);

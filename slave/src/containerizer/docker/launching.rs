@@ -24,8 +24,8 @@ pub(super) struct Launch {
 
 fn asked(config: &ContainerConfig) -> Option<&mesos::ContainerInfo> {
     match &config.task_info {
-        Some(task) => task.container.as_ref(),
-        None => config.executor_info.container.as_ref(),
+        Some(task) => task.container.as_deref(),
+        None => config.executor_info.container.as_deref(),
     }
 }
 

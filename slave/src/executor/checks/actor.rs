@@ -33,7 +33,7 @@ impl CommandExecutor {
                 None => slog::warn!(cx.log(), "the health check does not say what to look at"),
             }
         }
-        if let Some(schedule) = check.as_ref().and_then(Schedule::of_check) {
+        if let Some(schedule) = check.as_deref().and_then(Schedule::of_check) {
             self.look_later(schedule.delay, schedule, Purpose::Check, cx);
         }
     }
