@@ -29,8 +29,9 @@ pub enum Effect {
     },
     /// Asks to be told when the peer goes.
     Link(Pid),
-    /// Calls the allocator.
-    Allocator(AllocatorCall),
+    /// Calls the allocator. In a box, as there may be tens of thousands of effects at once, most of
+    /// which send something.
+    Allocator(Box<AllocatorCall>),
     /// Reminds the master later.
     Remind(Duration, Reminder),
     /// Starts pinging a slave.
@@ -46,7 +47,7 @@ pub enum Effect {
     /// Changes the registry; the master goes on with `then` once that is durable.
     Registry {
         /// The change.
-        operation: Operation,
+        operation: Box<Operation>,
         /// What waits for it.
         then: AfterRegistry,
     },
@@ -167,7 +168,24 @@ impl Effects {
 
     /// Calls the allocator.
     pub fn allocator(&mut self, call: AllocatorCall) {
-        self.0.push(Effect::Allocator(call));
+        self.0.push(Effect::Allocator(Box::new(call)));
+    }
+
+    /// Changes the registry.
+    pub fn registry(&mut self, operation: Operation, then: AfterRegistry) {
+        self.0.push(Effect::Registry { operation: Box::new(operation), then });
+    }
+
+    /// The calls to the allocator.
+    #[cfg(test)]
+    pub(crate) fn calls(&self) -> Vec<&AllocatorCall> {
+        let mut calls = Vec::new();
+        for effect in &self.0 {
+            if let Effect::Allocator(call) = effect {
+                calls.push(&**call);
+            }
+        }
+        calls
     }
 
     /// Gives allocated resources back.

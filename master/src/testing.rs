@@ -156,13 +156,13 @@ pub(crate) fn updates(fx: &Effects) -> Vec<(String, TaskState, i32)> {
 
 /// What is given back to the allocator, as text, with the filter's seconds.
 pub(crate) fn recovered(fx: &Effects) -> Vec<(String, u64)> {
-    let back = |effect: &Effect| match effect {
-        Effect::Allocator(AllocatorCall::Recover { resources, refuse_for, .. }) => {
+    let back = |call: &AllocatorCall| match call {
+        AllocatorCall::Recover { resources, refuse_for, .. } => {
             Some((resources.to_string(), refuse_for.unwrap_or_default().as_secs()))
         }
         _ => None,
     };
-    fx.0.iter().filter_map(back).collect()
+    fx.calls().into_iter().filter_map(back).collect()
 }
 
 /// Reasons of what was refused.

@@ -3,10 +3,11 @@
 //! The decoder fills an absent required field with a default, while the protocol has the receiver
 //! drop such a message. The check walks the wire bytes over tables made from the schema.
 
-use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
+use indexmap::IndexMap;
 use prost_reflect::{Cardinality, DescriptorPool, Kind};
+use rustc_hash::FxBuildHasher;
 
 /// Messages may not be nested deeper than this.
 const MAX_DEPTH: usize = 100;
@@ -36,13 +37,31 @@ struct Field {
 
 #[derive(Default)]
 struct Table {
-    /// Sorted by number; only fields that matter here.
+    /// Only fields that matter here.
     fields: Vec<Field>,
+    /// By number: one more than the field's place in `fields`, 0 for those that do not matter.
+    places: Vec<u16>,
     required: u64,
 }
 
+impl Table {
+    fn field(&self, number: u32) -> Option<&Field> {
+        let place = *self.places.get(number as usize)?;
+        self.fields.get(usize::from(place).checked_sub(1)?)
+    }
+
+    fn place_fields(&mut self) {
+        for (place, field) in (1..).zip(&self.fields) {
+            let number = field.number as usize;
+            let size = self.places.len().max(number + 1);
+            self.places.resize(size, 0);
+            self.places[number] = place;
+        }
+    }
+}
+
 struct Tables {
-    by_name: BTreeMap<String, usize>,
+    by_name: IndexMap<String, usize, FxBuildHasher>,
     tables: Vec<Table>,
 }
 
@@ -76,10 +95,7 @@ fn walk(tables: &Tables, index: usize, mut body: &[u8], depth: usize) -> Result<
         let key = varint(&mut body)?;
         let number = u32::try_from(key >> 3).map_err(|_| RequiredError::Malformed)?;
         let nested = payload(&mut body, key & 7)?;
-        let Ok(at) = table.fields.binary_search_by_key(&number, |field| field.number) else {
-            continue;
-        };
-        let field = &table.fields[at];
+        let Some(field) = table.field(number) else { continue };
         if let Some(bit) = field.required {
             seen |= 1 << bit;
         }
@@ -140,7 +156,7 @@ fn tables() -> &'static Tables {
 
 fn build(pool: &DescriptorPool) -> Tables {
     let messages: Vec<_> = pool.all_messages().collect();
-    let by_name: BTreeMap<String, usize> = messages
+    let by_name: IndexMap<String, usize, FxBuildHasher> = messages
         .iter()
         .enumerate()
         .map(|(index, message)| (message.full_name().to_owned(), index))
@@ -184,7 +200,7 @@ fn prune(tables: &mut [Table]) {
             field.message = field.message.filter(|message| matters[*message]);
         }
         table.fields.retain(|field| field.required.is_some() || field.message.is_some());
-        table.fields.sort_by_key(|field| field.number);
+        table.place_fields();
     }
 }
 

@@ -74,7 +74,7 @@ impl Master {
                 cx.send_raw(&to, name, body);
             }
             Effect::Link(pid) => cx.link(&pid),
-            Effect::Allocator(call) => self.call_allocator(call),
+            Effect::Allocator(call) => self.call_allocator(*call),
             Effect::Remind(delay, reminder) => {
                 cx.after(delay, move |master, cx| master.reminded(reminder, cx));
             }
@@ -92,7 +92,7 @@ impl Master {
                 }
             }
             Effect::Registry { operation, then } => {
-                self.register(operation, cx, move |master, applied, cx| {
+                self.register(*operation, cx, move |master, applied, cx| {
                     master.registry_answered(then, applied, cx);
                 });
             }

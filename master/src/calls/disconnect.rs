@@ -82,7 +82,7 @@ mod tests {
         let mut state = cluster();
         running(&mut state, "t");
         let fx = decide(&mut state, |state, fx| deactivate(state, &f(), fx));
-        assert!(fx.0.contains(&Effect::Allocator(AllocatorCall::DeactivateFramework(f()))));
+        assert!(fx.calls().contains(&&AllocatorCall::DeactivateFramework(f())));
         assert!(state.frameworks.task(&f(), &"t".into()).is_some());
     }
 }

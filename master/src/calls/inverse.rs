@@ -82,7 +82,6 @@ pub(crate) fn rescind_slave(state: &mut State, slave: &SlaveId, fx: &mut Effects
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::effects::Effect;
     use crate::testing::*;
 
     fn asked(state: &mut State) -> OfferId {
@@ -104,7 +103,7 @@ mod tests {
             answer(state, &f(), &ids, accepted, None, fx);
             answer(state, &f(), &ids, accepted, None, fx);
         });
-        assert!(matches!(fx.0[0], Effect::Allocator(AllocatorCall::InverseAnswer { .. })));
+        assert!(matches!(fx.calls()[0], AllocatorCall::InverseAnswer { .. }));
         assert_eq!((refusals(&fx).len(), fx.0.len()), (1, 2));
     }
 

@@ -6,7 +6,7 @@ mod grow;
 mod reserve;
 mod shrink;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod unreserve;
 mod volume;
 

@@ -3,7 +3,7 @@ use crate::testing::*;
 use protos::mesos::offer::operation;
 use protos::mesos::resource::ReservationInfo;
 
-fn reserved(text: &str) -> Vec<mesos::Resource> {
+pub(crate) fn reserved(text: &str) -> Vec<mesos::Resource> {
     let info = ReservationInfo {
         r#type: Some(ReservationType::Dynamic.into()),
         role: Some("web".into()),

@@ -3,6 +3,8 @@
 mod authenticator;
 mod authorizer;
 mod credentials;
+#[cfg(test)]
+mod matrix;
 mod operations;
 mod tokens;
 

@@ -9,7 +9,7 @@ use protos::mesos::{DrainConfig, DrainInfo, DrainState};
 
 use super::gone;
 use crate::calls::offers::rescind;
-use crate::effects::{AfterRegistry, AllocatorCall, Effect, Effects};
+use crate::effects::{AfterRegistry, AllocatorCall, Effects};
 use crate::registrar::Operation;
 use crate::state::State;
 
@@ -119,7 +119,7 @@ pub(crate) fn check(state: &mut State, id: &SlaveId, now: Time, fx: &mut Effects
         gone::start(state, id, now, fx);
     } else if state.slaves.begin_change(id) {
         let operation = Operation::MarkDrained(id.clone());
-        fx.push(Effect::Registry { operation, then: AfterRegistry::Drained(id.clone()) });
+        fx.registry(operation, AfterRegistry::Drained(id.clone()));
     }
 }
 
@@ -155,7 +155,7 @@ mod tests {
         let config = DrainConfig { mark_gone: Some(mark_gone), ..Default::default() };
         let fx = decide(&mut state, |state, fx| started(state, &s(), &config, NOW, fx));
         assert_eq!(fx.sent::<DrainSlaveMessage>()[0].0, home());
-        assert!(fx.0.contains(&Effect::Allocator(AllocatorCall::DeactivateSlave(s()))));
+        assert!(fx.calls().contains(&&AllocatorCall::DeactivateSlave(s())));
         assert_eq!(state.offers.len(), 0);
         state
     }
@@ -170,7 +170,9 @@ mod tests {
             let fx = decide(&mut state, |state, fx| check(state, &s(), NOW, fx));
             let expected =
                 if mark_gone { AfterRegistry::Gone(s()) } else { AfterRegistry::Drained(s()) };
-            assert!(matches!(&fx.0[..], [Effect::Registry { then, .. }] if *then == expected));
+            assert!(
+                matches!(&fx.0[..], [crate::effects::Effect::Registry { then, .. }] if *then == expected)
+            );
         }
     }
 
@@ -181,7 +183,7 @@ mod tests {
         assert!(state.slaves.draining().is_empty());
         assert!(!state.slaves.get(&s()).unwrap().active);
         let fx = decide(&mut state, |state, fx| reactivated(state, &s(), fx));
-        assert!(fx.0.contains(&Effect::Allocator(AllocatorCall::ActivateSlave(s()))));
+        assert!(fx.calls().contains(&&AllocatorCall::ActivateSlave(s())));
         assert!(state.slaves.get(&s()).unwrap().drain.is_none());
     }
 

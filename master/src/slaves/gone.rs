@@ -7,7 +7,7 @@ use protos::mesos::internal::ShutdownMessage;
 
 use super::lost::{Ending, leave};
 use crate::calls::operation_status;
-use crate::effects::{AfterRegistry, Effect, Effects};
+use crate::effects::{AfterRegistry, Effects};
 use crate::registrar::Operation;
 use crate::state::State;
 
@@ -40,7 +40,7 @@ pub(crate) fn start(state: &mut State, id: &SlaveId, now: Time, fx: &mut Effects
         return Begun::Busy;
     }
     let operation = Operation::MarkGone(id.clone(), now);
-    fx.push(Effect::Registry { operation, then: AfterRegistry::Gone(id.clone()) });
+    fx.registry(operation, AfterRegistry::Gone(id.clone()));
     Begun::Now
 }
 

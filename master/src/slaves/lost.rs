@@ -65,7 +65,7 @@ pub(crate) fn unregister(state: &mut State, from: &Pid, id: &SlaveId, fx: &mut E
             if state.slaves.begin_change(id) {
                 let operation = Operation::Remove(id.clone());
                 let then = AfterRegistry::Removed(id.clone(), None);
-                fx.push(Effect::Registry { operation, then });
+                fx.registry(operation, then);
             }
         }
         _ => {
@@ -85,7 +85,7 @@ pub(crate) fn machines_down(state: &mut State, machines: &[MachineId], fx: &mut 
         fx.send(&pid, &ShutdownMessage { message });
         if state.slaves.begin_change(&id) {
             let then = AfterRegistry::Removed(id.clone(), None);
-            fx.push(Effect::Registry { operation: Operation::Remove(id), then });
+            fx.registry(Operation::Remove(id), then);
         }
     }
 }

@@ -61,7 +61,7 @@ pub(crate) fn collect(state: &mut State, now: Time, fx: &mut Effects) {
     if !due.is_empty() {
         fx.note(format!("{} slaves are forgotten", due.len()));
         let then = AfterRegistry::Pruned(due.clone());
-        fx.push(Effect::Registry { operation: Operation::Prune(due), then });
+        fx.registry(Operation::Prune(due), then);
     }
 }
 
@@ -112,7 +112,7 @@ mod tests {
         let later = NOW + state.config.registry_max_agent_age * 2;
         let fx = decide(&mut state, |state, fx| collect(state, later, fx));
         let pruned = AfterRegistry::Pruned(vec![s()]);
-        let operation = Operation::Prune(vec![s()]);
+        let operation = Box::new(Operation::Prune(vec![s()]));
         assert!(fx.0.contains(&Effect::Registry { operation, then: pruned }));
         assert!(state.slaves.unreachable_since(&s()).is_some());
     }

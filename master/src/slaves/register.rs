@@ -41,7 +41,7 @@ pub(crate) fn register(
         if state.slaves.begin_change(&id) {
             // Another slave has taken the place of this one.
             let then = AfterRegistry::Removed(id.clone(), Some((from.clone(), Box::new(message))));
-            fx.push(Effect::Registry { operation: Operation::Remove(id), then });
+            fx.registry(Operation::Remove(id), then);
         }
         return;
     }
@@ -53,7 +53,7 @@ pub(crate) fn register(
     message.slave.id = Some(id.wire());
     let operation = Operation::Admit(id, message.slave.clone());
     let then = AfterRegistry::Admitted(from.clone(), Box::new(message));
-    fx.push(Effect::Registry { operation, then });
+    fx.registry(operation, then);
 }
 
 /// The registry holds the slave: it joins the cluster.
@@ -117,7 +117,7 @@ mod tests {
     /// The only effect, if it is a change of the registry.
     fn change(fx: Effects) -> Option<(Operation, AfterRegistry)> {
         match <[Effect; 1]>::try_from(fx.0) {
-            Ok([Effect::Registry { operation, then }]) => Some((operation, then)),
+            Ok([Effect::Registry { operation, then }]) => Some((*operation, then)),
             _ => None,
         }
     }

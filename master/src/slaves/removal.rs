@@ -50,7 +50,7 @@ fn mark(state: &mut State, id: &SlaveId, now: Time, fx: &mut Effects) {
     let known = state.slaves.get(id).is_some() || state.slaves.is_recovered(id);
     if known && state.slaves.begin_change(id) {
         let operation = Operation::MarkUnreachable(id.clone(), now);
-        fx.push(Effect::Registry { operation, then: AfterRegistry::Unreachable(id.clone()) });
+        fx.registry(operation, AfterRegistry::Unreachable(id.clone()));
     }
 }
 

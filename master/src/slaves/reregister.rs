@@ -71,7 +71,7 @@ pub(crate) fn reregister(
     state.slaves.begin_change(&id);
     let operation = Operation::Update(id, message.slave.clone());
     let then = AfterRegistry::Updated(from.clone(), Box::new(message));
-    fx.push(Effect::Registry { operation, then });
+    fx.registry(operation, then);
 }
 
 /// Slaves that must never come back are told to shut down.
@@ -115,7 +115,7 @@ fn return_absent(
     state.slaves.begin_change(&id);
     state.slaves.spare(&id);
     let then = AfterRegistry::Readmitted(from.clone(), Box::new(message));
-    fx.push(Effect::Registry { operation, then });
+    fx.registry(operation, then);
 }
 
 /// A slave's resources with what it remembers in its place.
@@ -136,7 +136,7 @@ fn evict(state: &mut State, id: &SlaveId, from: &Pid, fx: &mut Effects) {
     let Some(other) = state.slaves.by_pid(from).map(|slave| slave.id.clone()) else { return };
     if other != *id && state.slaves.begin_change(&other) {
         let then = AfterRegistry::Removed(other.clone(), None);
-        fx.push(Effect::Registry { operation: Operation::Remove(other), then });
+        fx.registry(Operation::Remove(other), then);
     }
 }
 

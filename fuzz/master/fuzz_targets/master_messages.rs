@@ -3,7 +3,7 @@
 
 #![no_main]
 
-#[path = "../../master/tests/support/attacker.rs"]
+#[path = "../../../master/tests/support/attacker.rs"]
 mod attacker;
 
 use libfuzzer_sys::fuzz_target;
