@@ -32,7 +32,8 @@ Verbs
   setup                      install what tests need from the host (Debian, as root)
   sim [--seeds N] [--seed X] [--only NAME]
                              simulations: N seeds, or the one seed X; all, or NAME of sim_faults (the
-                             runtime), sim, sim_models, sim_crowd, sim_ha (clusters), log_sim
+                             runtime), sim, sim_models, sim_crowd, sim_ha (clusters), log_sim;
+                             from 100 seeds on in a release build
   bench [name…]              performance claims, release build
   dist                       release build; packs the binaries under <target>/dist
   help                       this text

@@ -116,12 +116,18 @@ const SIMULATED: [(&str, &str); 6] = [
     ("coordination", "log_sim"),
 ];
 
+/// As many seeds are worth a release build, which runs them several times as fast.
+const CAMPAIGN: u64 = 100;
+
 /// Simulated nodes and clusters.
 pub(crate) fn sim(run: &SimRun) -> Outcome {
     let wanted = |test: &str| run.only.as_ref().is_none_or(|only| only == test);
     for (package, test) in SIMULATED.into_iter().filter(|(_, test)| wanted(test)) {
-        let mut command =
-            shell::cargo(&["test", "-p", package, "--test", test, "--", "--nocapture"]);
+        let mut command = shell::cargo(&["test", "-p", package, "--test", test]);
+        if run.seeds.is_some_and(|seeds| seeds >= CAMPAIGN) {
+            command.arg("--release");
+        }
+        command.args(["--", "--nocapture"]);
         for (name, value) in [("SIM_SEEDS", run.seeds), ("SEED", run.seed)] {
             if let Some(value) = value {
                 command.env(name, value.to_string());
