@@ -101,10 +101,13 @@ fn quorum_that_is_no_majority_writes_nothing() {
     // Something to write.
     ha.start_slave(0);
     let line = "a quorum of 1 is no majority of";
-    wait_for("the refusal", || {
-        let said = ha.masters.iter().flatten().any(|master| master.output().contains(line));
-        said.then_some(())
+    let refuser = wait_for("the refusal", || {
+        ha.masters.iter().flatten().position(|master| master.output().contains(line))
     });
+    // It goes on trying for as long as it may, and is not tedious about it.
+    ha.masters[refuser].as_mut().unwrap().wait_for_end("the leader to give up");
+    let said = ha.masters[refuser].as_ref().unwrap().output();
+    assert_eq!(said.matches("of 3 replicas").count(), 1, "{said}");
 }
 
 /// A file system of a few pages, which is gone with the test.

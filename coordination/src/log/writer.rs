@@ -43,8 +43,9 @@ impl Drop for Writer {
 impl Writer {
     pub(super) fn start(node: &Node, config: LogConfig, replica: Handle<Replica>) -> Self {
         let ensemble = Ensemble { node: node.clone(), config, replica };
-        let waiting = VecDeque::new();
-        let coordinator = Coordinator { ensemble, proposal: 0, leading: None, writing: 0, waiting };
+        let (waiting, told) = (VecDeque::new(), None);
+        let coordinator =
+            Coordinator { ensemble, proposal: 0, leading: None, writing: 0, waiting, told };
         Self { coordinator: node.spawn_numbered("log-coordinator", coordinator) }
     }
 
@@ -106,6 +107,8 @@ struct Coordinator {
     /// Writes that are under way, of this term or earlier ones.
     writing: usize,
     waiting: VecDeque<(Action, Answer<Option<u64>>)>,
+    /// Why nothing may be written, as the log was told last.
+    told: Option<String>,
 }
 
 impl Process for Coordinator {
@@ -133,10 +136,6 @@ async fn elect(ensemble: Ensemble, known: u64) -> Result<Outcome, LogError> {
     if local.status != Status::Voting {
         return lost(known);
     }
-    if let Some(reason) = minority(&ensemble.config) {
-        slog::error!(ensemble.node.log(), "{reason}");
-        return lost(known);
-    }
     let proposal = known.max(local.promised) + 1;
     let end = match ensemble.promise(proposal, None).await {
         Some(Promised::Accepted { end, .. }) => end,
@@ -150,6 +149,11 @@ async fn elect(ensemble: Ensemble, known: u64) -> Result<Outcome, LogError> {
 impl Coordinator {
     fn elect(&mut self, cx: &mut Ctx<Self>, answer: Answer<Option<Elected>>) {
         self.leading = None;
+        if self.in_minority(cx) {
+            // Who asked may be gone.
+            let _ = answer.send(Ok(None));
+            return;
+        }
         let election = elect(self.ensemble.clone(), self.proposal);
         cx.defer(election, |coordinator: &mut Self, elected, _| {
             let result = elected.map(|Outcome { proposal, index }| {
@@ -169,12 +173,19 @@ impl Coordinator {
 
     /// Gives up the lead once there are so many replicas that a quorum is no majority of them.
     fn stand_by_majority(&mut self, cx: &Ctx<Self>) {
-        if self.leading.is_some()
-            && let Some(reason) = minority(&self.ensemble.config)
-        {
-            slog::error!(cx.log(), "{reason}");
+        if self.leading.is_some() && self.in_minority(cx) {
             self.leading = None;
         }
+    }
+
+    /// True when nothing may be written; the log is told why, once until that changes.
+    fn in_minority(&mut self, cx: &Ctx<Self>) -> bool {
+        let reason = minority(&self.ensemble.config);
+        if let Some(new) = reason.as_ref().filter(|_| reason != self.told) {
+            slog::error!(cx.log(), "{new}");
+        }
+        self.told = reason;
+        self.told.is_some()
     }
 
     fn write_more(&mut self, cx: &mut Ctx<Self>) {
