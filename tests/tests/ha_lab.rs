@@ -86,7 +86,7 @@ fn masters_that_are_killed_one_by_one_and_in_pairs_cost_no_task() {
 fn servers_of_zookeeper_and_slaves_that_are_killed_cost_no_task() {
     let _turn = turn();
     let (mut ha, keeper) = start();
-    for victims in [&[0][..], &[1], &[2], &[0, 1], &[1, 2]] {
+    for victims in [&[0][..], &[1], &[2], &[0, 1], &[1, 2], &[0, 2]] {
         for server in victims {
             ha.zookeeper.kill(*server);
         }
@@ -98,7 +98,7 @@ fn servers_of_zookeeper_and_slaves_that_are_killed_cost_no_task() {
         recover(&mut ha, &keeper);
         println!("killed servers {victims:?}: {}", keeper.seen());
     }
-    for victims in [&[0][..], &[1], &[2], &[0, 1]] {
+    for victims in [&[0][..], &[1], &[2], &[0, 1], &[1, 2], &[0, 2]] {
         for slave in victims {
             ha.slaves[*slave] = None;
         }
