@@ -11,6 +11,7 @@
 //!
 //! # Map
 //! - [`Detector`], [`Leader`], [`detector`]: the question, its answer, and who answers it
+//! - [`authenticatee`]: how its clients prove to a leader who they are
 //! - [`election`]: candidates, and the detector that looks at a group
 //! - [`group`]: who is there: over ZooKeeper, simulated, or in memory
 //! - [`log`]: the replicated log: replicas, their recovery, writers
@@ -47,6 +48,7 @@
 //! drop(candidacy);
 //! ```
 
+pub mod authenticatee;
 pub mod election;
 pub mod group;
 mod journal;

@@ -6,7 +6,7 @@
 //! tell true senders from false ones, acknowledge and repeat, and call plain methods.
 //!
 //! # Non-goals
-//! No scheduling policy; no HTTP API; no authentication yet.
+//! No scheduling policy; no HTTP API.
 //!
 //! # Map
 //! - [`scheduler`]: [`scheduler::Scheduler`], [`scheduler::SchedulerDriver`]

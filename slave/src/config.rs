@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use coordination::authenticatee::{Credential, Patience};
 use protos::mesos;
 use protos::resources::Resources;
 
@@ -55,6 +56,10 @@ pub struct Config {
     pub version: String,
     /// Longest wait before the first registration (flag `registration_backoff_factor`).
     pub registration_backoff: Duration,
+    /// What this slave proves to masters who it is with (flag `credential`).
+    pub credential: Option<Credential>,
+    /// How it does (flags `authentication_*`).
+    pub authentication: Patience,
     /// An executor must register within (flag `executor_registration_timeout`).
     pub executor_registration_timeout: Duration,
     /// From a shutdown to the destruction of the container (flag `executor_shutdown_grace_period`).
@@ -125,6 +130,8 @@ impl Default for Config {
             attributes: Vec::new(),
             version: VERSION.to_owned(),
             registration_backoff: Duration::from_secs(1),
+            credential: None,
+            authentication: Patience::default(),
             executor_registration_timeout: Duration::from_secs(60),
             executor_shutdown_grace: Duration::from_secs(5),
             recovery_timeout: Duration::from_secs(900),

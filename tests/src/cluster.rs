@@ -139,6 +139,7 @@ pub struct Cluster {
     pub slaves: Vec<Daemon>,
     /// The master.
     pub master: Daemon,
+    master_args: Vec<String>,
     directory: TempDir,
 }
 
@@ -155,7 +156,7 @@ impl Cluster {
         args.extend(master.iter().map(ToString::to_string));
         let log = directory.path().join("master.log");
         let master = Daemon::start("mesos-master", address(port), &args, log);
-        let mut cluster = Self { slaves: Vec::new(), master, directory };
+        let mut cluster = Self { slaves: Vec::new(), master, master_args: args, directory };
         for number in 0..slaves {
             let started = cluster.slave(number, free_port(), slave);
             cluster.slaves.push(started);
@@ -164,6 +165,13 @@ impl Cluster {
             cluster.wait_for_slaves(slaves);
         }
         cluster
+    }
+
+    /// Kills the master and starts it again, with its flags and at its address.
+    pub fn restart_master(&mut self) {
+        self.master.kill();
+        let log = self.directory.path().join("master-again.log");
+        self.master = Daemon::start("mesos-master", self.master.address, &self.master_args, log);
     }
 
     /// Starts the slave of that number, on its own directory.

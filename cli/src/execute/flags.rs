@@ -24,10 +24,10 @@ pub struct Flags {
     /// Hear TASK_UNREACHABLE, TASK_DROPPED and TASK_GONE instead of TASK_LOST
     #[arg(long, help_heading = "Cluster")]
     pub partition_aware: bool,
-    /// Name to authenticate with (not supported yet)
+    /// Name of the framework for the master, which has to prove it where a secret is given
     #[arg(long, help_heading = "Cluster")]
     pub principal: Option<String>,
-    /// Secret to authenticate with (not supported yet)
+    /// Secret that proves the name
     #[arg(long, value_name = "SECRET", help_heading = "Cluster")]
     pub secret: Option<String>,
     /// Encoding for masters that are spoken to over HTTP; accepted without effect

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use coordination::authenticatee::Credential;
 use protos::ids::TaskId;
 use protos::mesos::framework_info::{Capability, capability};
 use protos::mesos::{CommandInfo, Environment, FrameworkInfo, TaskInfo, environment};
@@ -48,6 +49,8 @@ pub struct Job {
     pub framework: FrameworkInfo,
     /// Kill the task so long after `TASK_RUNNING`.
     pub kill_after: Option<Duration>,
+    /// What the framework proves to the master who it is with.
+    pub credential: Option<Credential>,
 }
 
 impl Job {
@@ -68,14 +71,13 @@ impl Job {
         };
         protos::ids::validate(&task.task_id.value)
             .map_err(|error| invalid(if flags.task.is_some() { "task" } else { "name" }, error))?;
-        Ok(Self { task, resources, framework: framework(flags)?, kill_after: flags.kill_after })
+        let (framework, credential) = (framework(flags)?, credential(flags)?);
+        Ok(Self { task, resources, framework, kill_after: flags.kill_after, credential })
     }
 }
 
 fn refuse_unsupported(flags: &Flags) -> Result<(), JobError> {
     let asked = [
-        ("principal", flags.principal.is_some()),
-        ("secret", flags.secret.is_some()),
         ("docker_image", flags.docker_image.is_some()),
         ("appc_image", flags.appc_image.is_some()),
         ("networks", flags.networks.is_some()),
@@ -166,6 +168,18 @@ fn whole_task(flags: &Flags, text: &str) -> Result<(TaskInfo, Resources), JobErr
     Ok((task, resources))
 }
 
+/// A principal without a secret is told to the master, which has to take it as it is.
+fn credential(flags: &Flags) -> Result<Option<Credential>, JobError> {
+    match (&flags.principal, &flags.secret) {
+        (Some(principal), Some(secret)) => {
+            let (principal, secret) = (principal.clone(), secret.clone());
+            Ok(Some(Credential { principal, secret }))
+        }
+        (None, Some(_)) => Err(invalid("secret", "it wants a principal beside it")),
+        (_, None) => Ok(None),
+    }
+}
+
 fn framework(flags: &Flags) -> Result<FrameworkInfo, JobError> {
     let listed = flags.framework_capabilities.as_deref().unwrap_or_default();
     let mut kinds = Vec::new();
@@ -185,6 +199,7 @@ fn framework(flags: &Flags) -> Result<FrameworkInfo, JobError> {
     let mut framework = FrameworkInfo {
         name: "mesos-execute".to_owned(),
         checkpoint: Some(flags.checkpoint),
+        principal: flags.principal.clone(),
         ..FrameworkInfo::default()
     };
     if kinds.contains(&capability::Type::MultiRole) {
@@ -273,7 +288,7 @@ mod tests {
             (&["--name=n", "--command=c", "--env=[]"], "'--env' is not valid"),
             (&["--name=n", "--command=c", "--docker_image=i"], "'--docker_image' is not supported"),
             (&["--name=n", "--command=c", "--networks=x"], "'--networks' is not supported"),
-            (&["--name=n", "--command=c", "--principal=p"], "'--principal' is not supported"),
+            (&["--name=n", "--command=c", "--secret=s"], "'--secret' is not valid"),
             (&["--task={}", "--command=c"], "give either --task or --command"),
             (&["--task={}"], "'--task' is not valid: field 'name' is required"),
         ];

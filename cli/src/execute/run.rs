@@ -100,7 +100,8 @@ pub async fn run(
     sandboxes: Option<Sandboxes>,
 ) -> Result<(), ExecuteError> {
     let (sender, receiver) = unbounded();
-    let config = Config::new(job.framework.clone(), detector);
+    let credential = job.credential.clone();
+    let config = Config { credential, ..Config::new(job.framework.clone(), detector) };
     let driver = SchedulerDriver::start(node, config, Relay(sender))?;
     let work = Loop {
         node: node.clone(),

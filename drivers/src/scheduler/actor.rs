@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use coordination::{Detector, Leader};
+use coordination::{Detector, Leader, authenticatee};
 use futures::channel::oneshot;
 use libprocess::{Ctx, Pid, Process, Routes, Timer};
 use protos::mesos::internal::{
@@ -14,7 +14,7 @@ use protos::mesos::internal::{
 use protos::mesos::scheduler::Event as WireEvent;
 
 use super::effects::{Effect, Event};
-use super::session::Session;
+use super::session::{Attempt, Session};
 use super::{Scheduler, SchedulerDriver, Status};
 
 pub(super) struct SchedulerProcess {
@@ -156,6 +156,7 @@ impl SchedulerProcess {
         for effect in effects {
             match effect {
                 Effect::Link(pid) => cx.link(&pid),
+                Effect::Authenticate(attempt) => Self::authenticate(*attempt, cx),
                 Effect::Call(to, call) => cx.send(&to, &*call),
                 Effect::Acknowledge(to, call) => {
                     if !self.aborting.load(Ordering::SeqCst) {
@@ -174,6 +175,17 @@ impl SchedulerProcess {
                 Effect::Note(text) => slog::info!(cx.log(), "{}", text),
             }
         }
+    }
+
+    fn authenticate(attempt: Attempt, cx: &mut Ctx<Self>) {
+        let Attempt { master, credential, limits: (min, max), epoch } = attempt;
+        let limit = min + cx.random_within(max.saturating_sub(min));
+        let (node, me) = (cx.node(), cx.pid().clone());
+        let proving = authenticatee::authenticate(node, me, master, credential, limit);
+        cx.defer(proving, move |process, outcome, cx| {
+            let effects = process.session.proved(epoch, outcome);
+            process.perform(effects, cx);
+        });
     }
 
     fn retry_within(&mut self, limit: std::time::Duration, cx: &mut Ctx<Self>) {

@@ -8,6 +8,8 @@ use protos::mesos::internal::{DeactivateFrameworkMessage, FrameworkToExecutorMes
 use protos::mesos::scheduler::Call;
 use protos::mesos::{MasterInfo, Offer, TaskStatus};
 
+use super::session::Attempt;
+
 /// What the scheduler is told.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Event {
@@ -27,6 +29,8 @@ pub(super) enum Event {
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Effect {
     Link(Pid),
+    /// Proves who the framework is.
+    Authenticate(Box<Attempt>),
     Call(Pid, Box<Call>),
     /// As `Call`, unless the scheduler aborted in the callback before.
     Acknowledge(Pid, Box<Call>),

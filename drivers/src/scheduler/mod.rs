@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use coordination::Detector;
+use coordination::authenticatee::{Credential, Patience};
 use libprocess::{Handle, Node, Pid, SpawnError};
 use protos::ids::{ExecutorId, FrameworkId, OfferId, SlaveId, TaskId};
 use protos::mesos::offer::Operation;
@@ -18,7 +19,7 @@ use protos::mesos::{
 };
 
 use actor::SchedulerProcess;
-use session::Session;
+use session::{Proof, Session};
 
 /// A framework's scheduler. Callbacks run one at a time; the calls they make on `driver` are
 /// carried out after the callback has returned.
@@ -83,6 +84,11 @@ pub struct Config {
     /// First limit of the random wait before a subscription is repeated, doubled each time
     /// (`registration_backoff_factor`); default 2 s.
     pub registration_backoff: Duration,
+    /// What the framework proves to masters who it is with; None for masters that do not ask. The
+    /// framework's principal is the credential's unless it says otherwise.
+    pub credential: Option<Credential>,
+    /// How it does.
+    pub authentication: Patience,
 }
 
 impl Config {
@@ -105,6 +111,8 @@ impl Config {
             detector,
             implicit_acknowledgements: true,
             registration_backoff: Duration::from_secs(2),
+            credential: None,
+            authentication: Patience::default(),
         }
     }
 }
@@ -128,10 +136,15 @@ impl SchedulerDriver {
         config: Config,
         scheduler: impl Scheduler,
     ) -> Result<Self, SpawnError> {
+        let mut framework = config.framework;
+        if let (None, Some(credential)) = (&framework.principal, &config.credential) {
+            framework.principal = Some(credential.principal.clone());
+        }
         let session = Session::new(
-            config.framework,
+            framework,
             config.registration_backoff,
             config.implicit_acknowledgements,
+            Proof::new(config.credential, config.authentication),
         );
         let aborting = Arc::new(AtomicBool::new(false));
         let process =

@@ -7,8 +7,8 @@ use std::time::Duration;
 use libprocess::Pid;
 use protos::ids::{ExecutorId, FrameworkId, OfferId, SlaveId, TaskId};
 use protos::mesos::internal::{
-    DeactivateFrameworkMessage, ExecutorToFrameworkMessage, ExitedExecutorMessage,
-    FrameworkToExecutorMessage, StatusUpdateMessage,
+    ExecutorToFrameworkMessage, ExitedExecutorMessage, FrameworkToExecutorMessage,
+    StatusUpdateMessage,
 };
 use protos::mesos::offer::Operation;
 use protos::mesos::scheduler::Call;
@@ -19,6 +19,7 @@ use protos::mesos::{
 
 use super::calls;
 use super::effects::{Effect, Event};
+pub(super) use proof::{Attempt, Proof};
 
 /// Longest wait before a SUBSCRIBE is repeated (`REGISTRATION_RETRY_INTERVAL_MAX`).
 const RETRY_MAX: Duration = Duration::from_secs(60);
@@ -30,6 +31,7 @@ pub(super) struct Session {
     backoff: Duration,
     implicit_acknowledgements: bool,
     master: Option<Pid>,
+    proof: Proof,
     connected: bool,
     /// The first SUBSCRIBE of a scheduler that resumes a framework takes it over.
     force: bool,
@@ -46,6 +48,7 @@ impl Session {
         framework: FrameworkInfo,
         backoff: Duration,
         implicit_acknowledgements: bool,
+        proof: Proof,
     ) -> Self {
         Self {
             force: framework.id.as_ref().is_some_and(|id| !id.value.is_empty()),
@@ -53,6 +56,7 @@ impl Session {
             backoff,
             implicit_acknowledgements,
             master: None,
+            proof,
             connected: false,
             retry_limit: backoff,
             aborted: false,
@@ -77,6 +81,7 @@ impl Session {
         }
         let mut effects = self.disconnect();
         self.master = master;
+        self.proof.reset();
         self.retry_limit = self.backoff;
         effects.push(Effect::StopRetrying);
         effects.extend(self.subscribe());
@@ -85,11 +90,12 @@ impl Session {
 
     /// Subscribes, and sees to it that this is repeated until the master answers.
     pub(super) fn subscribe(&mut self) -> Vec<Effect> {
-        let Some(master) = self.master.clone() else {
-            return Vec::new();
-        };
+        let Some(master) = self.master.clone() else { return Vec::new() };
         if self.connected || self.aborted {
             return Vec::new();
+        }
+        if let Some(effects) = self.prove(&master) {
+            return effects;
         }
         let call = calls::subscribe(&self.framework, self.force);
         let limit = self.retry_limit.min(self.retry_cap());
@@ -120,7 +126,10 @@ impl Session {
 
     /// The link to a process broke.
     pub(super) fn exited(&mut self, pid: &Pid) -> Vec<Effect> {
-        if self.aborted || self.master.as_ref() != Some(pid) || !self.connected {
+        if self.aborted || self.master.as_ref() != Some(pid) {
+            return Vec::new();
+        }
+        if !self.proof.reset() && !self.connected {
             // While a subscription is under way its retry is armed already.
             return Vec::new();
         }
@@ -275,38 +284,6 @@ impl Session {
         ))]
     }
 
-    /// `FrameworkErrorMessage`: the driver aborts. It may come before the subscription stands.
-    pub(super) fn error(&mut self, from: &Pid, text: String) -> Vec<Effect> {
-        if self.aborted || self.master.as_ref() != Some(from) {
-            return self.refuse("framework error", from);
-        }
-        let mut effects = self.abort();
-        effects.insert(0, Effect::Tell(Event::Error(text)));
-        effects
-    }
-
-    /// Deactivates the framework and ends all callbacks; its tasks go on.
-    pub(super) fn abort(&mut self) -> Vec<Effect> {
-        if self.aborted {
-            return Vec::new();
-        }
-        self.aborted = true;
-        let mut effects = vec![Effect::StopRetrying];
-        if let (true, Some(master), Some(id)) = (self.connected, &self.master, self.id()) {
-            let message = DeactivateFrameworkMessage { framework_id: id.wire() };
-            effects.push(Effect::Deactivate(master.clone(), message));
-        }
-        effects.push(Effect::Abort);
-        effects
-    }
-
-    /// Ends the framework, or only this scheduler of it (`failover`).
-    pub(super) fn stop(&mut self, failover: bool) -> Vec<Effect> {
-        let effects = if failover { Vec::new() } else { self.send(calls::teardown()) };
-        self.aborted = true;
-        effects
-    }
-
     /// Sends a call if there is a master that would take it.
     pub(super) fn call(&self, call: Call) -> Vec<Effect> {
         if self.aborted {
@@ -394,5 +371,7 @@ impl Session {
     }
 }
 
+mod ending;
+mod proof;
 #[cfg(test)]
 mod tests;

@@ -27,7 +27,7 @@ impl Slave {
         if let Some(limit) = self.registration.detected(master) {
             let epoch = self.registration.epoch;
             let wait = cx.random_within(limit);
-            cx.after(wait, move |slave, cx| slave.attempt(epoch, cx));
+            cx.after(wait, move |slave, cx| slave.approach(epoch, 0, cx));
         }
     }
 

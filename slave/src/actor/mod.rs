@@ -1,5 +1,6 @@
 //! The process `slave(1)`: takes messages, has them decided, carries the effects out.
 
+mod authentication;
 mod effects;
 mod launch;
 mod master;

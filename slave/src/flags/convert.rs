@@ -41,6 +41,8 @@ impl Flags {
             resources,
             attributes,
             registration_backoff: self.registration_backoff_factor,
+            credential: self.security.credential()?,
+            authentication: self.security.patience(),
             executor_registration_timeout: self.executor_registration_timeout,
             executor_shutdown_grace: self.executor_shutdown_grace_period,
             recovery_timeout: self.recovery_timeout,

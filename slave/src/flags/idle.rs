@@ -22,24 +22,9 @@ pub struct IdleFlags {
     /// Executors must authenticate
     #[arg(long)]
     pub authenticate_http_executors: Option<bool>,
-    /// How this slave authenticates
-    #[arg(long)]
-    pub authenticatee: Option<String>,
-    /// Wait between two attempts to authenticate
-    #[arg(long)]
-    pub authentication_backoff_factor: Option<String>,
-    /// Longest time for authenticating
-    #[arg(long)]
-    pub authentication_timeout_max: Option<String>,
-    /// Shortest time for authenticating
-    #[arg(long)]
-    pub authentication_timeout_min: Option<String>,
     /// Who decides who may do what
     #[arg(long)]
     pub authorizer: Option<String>,
-    /// File with what this slave authenticates with
-    #[arg(long)]
-    pub credential: Option<String>,
     /// Directory of settings of storage plugins
     #[arg(long)]
     pub csi_plugin_config_dir: Option<String>,

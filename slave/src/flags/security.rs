@@ -1,7 +1,10 @@
 //! Flags of who may ask what of a slave.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
+use coordination::authenticatee::{Credential, Patience};
+use protos::duration;
 use protos::mesos::AcLs;
 
 use super::json;
@@ -15,6 +18,22 @@ pub struct SecurityFlags {
     /// Who may see sandboxes and endpoints: access control lists
     #[arg(long, value_name = "JSON", value_parser = json::<AcLs>)]
     pub acls: Option<AcLs>,
+    /// File with principal and secret by which this slave proves to masters who it is: JSON, or both on
+    /// a line
+    #[arg(long, value_name = "PATH")]
+    pub credential: Option<PathBuf>,
+    /// How it does
+    #[arg(long, default_value = "crammd5", value_parser = ["crammd5"])]
+    pub authenticatee: String,
+    /// Longest wait before another attempt to do so; doubles with each
+    #[arg(long, default_value = "1secs", value_parser = duration::parse)]
+    pub authentication_backoff_factor: Duration,
+    /// Shortest time for an attempt
+    #[arg(long, default_value = "5secs", value_parser = duration::parse)]
+    pub authentication_timeout_min: Duration,
+    /// Longest time for an attempt
+    #[arg(long, default_value = "1mins", value_parser = duration::parse)]
+    pub authentication_timeout_max: Duration,
     /// Must who reads over HTTP prove who they are?
     #[arg(long, default_value_t = false, action = clap::ArgAction::Set)]
     pub authenticate_http_readonly: bool,
@@ -29,7 +48,33 @@ pub struct SecurityFlags {
     pub http_credentials: Option<PathBuf>,
 }
 
+/// The text of a file that may be named as a URL.
+fn text_of(path: &std::path::Path) -> std::io::Result<String> {
+    let text = path.to_string_lossy();
+    std::fs::read_to_string(text.strip_prefix("file://").unwrap_or(&text))
+}
+
 impl SecurityFlags {
+    /// What this slave proves to masters who it is with.
+    ///
+    /// # Errors
+    /// Text naming the flag when the file cannot be read; nothing of what it says.
+    pub(super) fn credential(&self) -> Result<Option<Credential>, String> {
+        let Some(path) = &self.credential else { return Ok(None) };
+        let failed = |error: &dyn std::fmt::Display| format!("flag 'credential': {error}");
+        let text = text_of(path).map_err(|error| failed(&error))?;
+        Credential::parse(&text).map(Some).map_err(|error| failed(&error))
+    }
+
+    /// How it does.
+    pub(super) fn patience(&self) -> Patience {
+        Patience {
+            backoff: self.authentication_backoff_factor,
+            min: self.authentication_timeout_min,
+            max: self.authentication_timeout_max,
+        }
+    }
+
     /// What they come to.
     ///
     /// # Errors
@@ -38,9 +83,7 @@ impl SecurityFlags {
         let failed = |error: &dyn std::fmt::Display| format!("flag 'http_credentials': {error}");
         let secrets = match &self.http_credentials {
             Some(path) => {
-                let text = path.to_string_lossy();
-                let path = text.strip_prefix("file://").unwrap_or(&text);
-                let text = std::fs::read_to_string(path).map_err(|error| failed(&error))?;
+                let text = text_of(path).map_err(|error| failed(&error))?;
                 credentials(&text).map_err(|error| failed(&error))?
             }
             None => Default::default(),

@@ -1,3 +1,4 @@
+use coordination::authenticatee::{Credential, Outcome, Patience};
 use protos::mesos::SlaveId as WireSlaveId;
 use protos::mesos::internal::StatusUpdate;
 use protos::mesos::scheduler::call;
@@ -17,7 +18,7 @@ fn framework() -> FrameworkInfo {
 }
 
 fn session(framework: FrameworkInfo) -> Session {
-    Session::new(framework, Duration::from_secs(2), true)
+    Session::new(framework, Duration::from_secs(2), true, Proof::default())
 }
 
 fn subscribed() -> Session {
@@ -154,7 +155,7 @@ fn status_update_is_acknowledged_only_when_a_slave_sent_it() {
 
 #[test]
 fn explicit_mode_leaves_acknowledging_to_the_scheduler() {
-    let mut session = Session::new(framework(), Duration::from_secs(2), false);
+    let mut session = Session::new(framework(), Duration::from_secs(2), false, Proof::default());
     session.detected(Some(master()));
     session.registered(&master(), FrameworkId::new("F"), MasterInfo::default());
     let from_slave = update(Some(b"0123456789abcdef"), Some("slave(1)@1.1.1.1:5051"));
@@ -247,4 +248,56 @@ fn link_that_broke_before_the_answer_came_is_made_again() {
     let effects = session.registered(&master(), FrameworkId::new("F"), MasterInfo::default());
     assert!(effects.iter().any(|effect| matches!(effect, Effect::Link(to) if *to == master())));
     assert_eq!(told(&session.exited(&master())).len(), 1);
+}
+
+fn known() -> Session {
+    let credential = Credential { principal: "p".into(), secret: "s".into() };
+    let proof = Proof::new(Some(credential), Patience::default());
+    Session::new(framework(), Duration::from_secs(2), true, proof)
+}
+
+/// The attempt among these, if there is one.
+fn attempt(effects: &[Effect]) -> Option<Attempt> {
+    effects.iter().find_map(|effect| match effect {
+        Effect::Authenticate(attempt) => Some((**attempt).clone()),
+        _ => None,
+    })
+}
+
+#[test]
+fn session_with_a_credential_subscribes_once_it_is_known() {
+    let mut session = known();
+    let effects = session.detected(Some(master()));
+    let first = attempt(&effects).unwrap();
+    assert!(calls_in(&effects).is_empty());
+    assert!(session.subscribe().is_empty(), "one attempt at a time");
+    let again = session.proved(first.epoch, Outcome::Failed("slow".into()));
+    assert!(matches!(again[..], [Effect::Note(_), Effect::Retry(_)]));
+    let second = attempt(&session.subscribe()).unwrap();
+    assert!(second.limits.1 > first.limits.1);
+    let effects = session.proved(second.epoch, Outcome::Proved);
+    assert_eq!(calls_in(&effects).len(), 1);
+    // Over a new connection nothing is proved; what comes of the old one is not listened to.
+    session.registered(&master(), FrameworkId::new("F"), MasterInfo::default());
+    session.exited(&master());
+    assert!(session.proved(second.epoch, Outcome::Proved).is_empty());
+    assert!(attempt(&session.subscribe()).is_some());
+}
+
+#[test]
+fn session_whose_connection_breaks_while_it_proves_itself_tries_again() {
+    let mut session = known();
+    session.detected(Some(master()));
+    let effects = session.exited(&master());
+    assert!(effects.iter().any(|effect| matches!(effect, Effect::Retry(_))));
+    assert!(attempt(&session.subscribe()).is_some());
+}
+
+#[test]
+fn session_whose_credential_is_refused_is_an_error() {
+    let mut session = known();
+    let first = attempt(&session.detected(Some(master()))).unwrap();
+    let effects = session.proved(first.epoch, Outcome::Refused);
+    assert!(matches!(told(&effects)[..], [Event::Error(_)]));
+    assert!(session.is_aborted());
 }
