@@ -220,6 +220,54 @@ fn slave_that_was_stopped_for_long_comes_back_and_so_does_its_task() {
     assert!(execute.0.wait().unwrap().success());
 }
 
+/// A program whose wall clock is as far ahead as a file says, in seconds, at any time.
+fn with_a_clock_of_its_own(cluster: &Cluster, offset: &Path) -> PathBuf {
+    use std::os::unix::fs::PermissionsExt;
+    let path = cluster.directory().join("mesos-slave-faketime");
+    let library = "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1";
+    assert!(Path::new(library).exists(), "{library}: run `cargo xtask setup`");
+    let script = format!(
+        "#!/bin/sh\nexport LD_PRELOAD={library} FAKETIME_TIMESTAMP_FILE={} FAKETIME_NO_CACHE=1 \
+         FAKETIME_DONT_FAKE_MONOTONIC=1\nexec {} \"$@\"\n",
+        offset.display(),
+        binary("mesos-slave").display()
+    );
+    fs::write(&path, script).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    path
+}
+
+#[test]
+fn slave_whose_clock_jumps_keeps_its_master_and_its_task() {
+    let cluster = Cluster::start(&["--allocation_interval=100ms"], 0, &[]);
+    let offset = cluster.directory().join("offset");
+    fs::write(&offset, "+0").unwrap();
+    let program = with_a_clock_of_its_own(&cluster, &offset);
+    let slave = cluster.slave_of(&program, 0, free_port(), &[]);
+    cluster.wait_for_slaves(1);
+    let go = cluster.directory().join("go");
+    let command = format!("--command=while ! test -e {}; do sleep 0.05; done", go.display());
+    let mut execute =
+        Running(cluster.spawn_execute(&["--name=slow", &command, "--resources=cpus:0.1;mem:32"]));
+    cluster.wait_for_task("slow", "TASK_RUNNING");
+    let day = |line: &str| line.split(' ').take(2).collect::<Vec<_>>().join(" ");
+    let mut days = std::collections::BTreeSet::new();
+    for (round, jump) in ["+0", "+2592000", "-2592000"].into_iter().enumerate() {
+        fs::write(&offset, jump).unwrap();
+        let name = format!("--name=quick{round}");
+        let done = cluster.execute(&[&name, "--command=true", "--resources=cpus:0.1;mem:32"]);
+        assert!(done.status.success(), "{jump}: {:?}", text(&done));
+        days.insert(day(slave.log().lines().last().unwrap()));
+    }
+    // Its log tells the time that it was given.
+    assert_eq!(days.len(), 3, "{days:?}");
+    cluster.wait_for_task("slow", "TASK_RUNNING");
+    let metrics = cluster.master.json("/metrics/snapshot");
+    assert_eq!(metrics["master/slave_reregistrations"], 0.0);
+    fs::write(go, "").unwrap();
+    assert!(execute.0.wait().unwrap().success());
+}
+
 #[test]
 fn executor_that_is_missing_fails_its_task_in_one_line() {
     let cluster = Cluster::start(&[], 1, &[]);

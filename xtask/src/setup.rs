@@ -20,6 +20,7 @@ const PACKAGES: [&str; 14] = [
     "docker.io",
     "iptables",
     "busybox-static",
+    "libfaketime",
 ];
 
 /// Parts of the toolchain that a minimal installation lacks.
