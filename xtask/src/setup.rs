@@ -5,7 +5,7 @@ use crate::shell::{self, Failure, Outcome};
 /// Debian's packages: a foreign scheduler is built with Go; the fetcher's tests pack archives; groups
 /// are tested over a ZooKeeper server; containers join networks, whose links tests cut, and are made
 /// of images by docker and without it.
-const PACKAGES: [&str; 14] = [
+const PACKAGES: [&str; 15] = [
     "golang-go",
     "golang-github-mesos-mesos-go-dev",
     "curl",
