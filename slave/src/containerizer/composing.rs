@@ -1,7 +1,7 @@
 //! Several containerizers behind one front: containers of docker's kind go to docker's, all others to
 //! ours (flag `containerizers`).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::FutureExt;
@@ -19,8 +19,33 @@ use super::{
 pub struct Composing {
     mesos: Option<Arc<dyn Containerizer>>,
     docker: Option<Arc<dyn Containerizer>>,
-    /// Those of docker's kind.
-    dockers: Mutex<BTreeSet<ContainerId>>,
+    dockers: Arc<Mutex<Dockers>>,
+}
+
+/// Ended containers whose kind is still known to who asks late.
+const MAX_ENDED: usize = 1024;
+
+/// Containers of docker's kind.
+#[derive(Default)]
+struct Dockers {
+    known: BTreeSet<ContainerId>,
+    /// Those of them that have ended, oldest first.
+    ended: VecDeque<ContainerId>,
+}
+
+impl Dockers {
+    /// One has ended: in time it is forgotten.
+    fn end(&mut self, id: &ContainerId) {
+        if !self.known.contains(id) || self.ended.contains(id) {
+            return;
+        }
+        self.ended.push_back(id.clone());
+        if self.ended.len() > MAX_ENDED
+            && let Some(oldest) = self.ended.pop_front()
+        {
+            self.known.remove(&oldest);
+        }
+    }
 }
 
 impl Composing {
@@ -29,7 +54,7 @@ impl Composing {
         mesos: Option<Arc<dyn Containerizer>>,
         docker: Option<Arc<dyn Containerizer>>,
     ) -> Self {
-        Self { mesos, docker, dockers: Mutex::default() }
+        Self { mesos, docker, dockers: Arc::default() }
     }
 
     fn of_kind(&self, docker: bool) -> Option<&Arc<dyn Containerizer>> {
@@ -38,11 +63,11 @@ impl Composing {
 
     fn owner(&self, id: &ContainerId) -> Option<&Arc<dyn Containerizer>> {
         let dockers = self.dockers.lock().unwrap_or_else(PoisonError::into_inner);
-        self.of_kind(dockers.contains(id))
+        self.of_kind(dockers.known.contains(id))
     }
 
     fn note(&self, id: &ContainerId) {
-        self.dockers.lock().unwrap_or_else(PoisonError::into_inner).insert(id.clone());
+        self.dockers.lock().unwrap_or_else(PoisonError::into_inner).known.insert(id.clone());
     }
 
     fn ask<T: Send + 'static>(
@@ -96,7 +121,14 @@ impl Containerizer for Composing {
     }
 
     fn wait(&self, id: &ContainerId) -> BoxFuture<'static, Option<Termination>> {
-        self.owner(id).map_or_else(|| ready(None).boxed(), |owner| owner.wait(id))
+        let Some(owner) = self.owner(id) else { return ready(None).boxed() };
+        let (dockers, id) = (self.dockers.clone(), id.clone());
+        let over = owner.wait(&id);
+        let note = move |termination| {
+            dockers.lock().unwrap_or_else(PoisonError::into_inner).end(&id);
+            termination
+        };
+        over.map(note).boxed()
     }
 
     fn destroy(&self, id: &ContainerId) -> ContainerFuture<()> {
@@ -114,5 +146,26 @@ impl Containerizer for Composing {
         };
         let both = [recover(self.mesos.as_ref(), others), recover(self.docker.as_ref(), dockers)];
         futures::future::try_join_all(both).map(|done| done.map(drop)).boxed()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn containers_that_ended_long_ago_are_forgotten_and_others_are_not() {
+        let mut dockers = Dockers::default();
+        dockers.known.insert(ContainerId::new("runs"));
+        for number in 0..MAX_ENDED + 10 {
+            let id = ContainerId::new(format!("c{number}"));
+            dockers.known.insert(id.clone());
+            dockers.end(&id);
+            dockers.end(&id);
+        }
+        dockers.end(&ContainerId::new("stranger"));
+        assert_eq!((dockers.known.len(), dockers.ended.len()), (MAX_ENDED + 1, MAX_ENDED));
+        assert!(dockers.known.contains(&ContainerId::new("runs")));
+        assert!(!dockers.known.contains(&ContainerId::new("c9")));
     }
 }
