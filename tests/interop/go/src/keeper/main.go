@@ -38,6 +38,7 @@ type task struct {
 	launched time.Time
 	ran      bool
 	over     bool
+	asked    bool // while it was not over
 	end      mesos.TaskState
 }
 
@@ -160,7 +161,11 @@ func (k *keeper) StatusUpdate(_ sched.SchedulerDriver, status *mesos.TaskStatus)
 		// An answer to a question may come before the updates themselves.
 		late := state == mesos.TaskState_TASK_RUNNING && !t.ran
 		t.ran = t.ran || late
-		if state != t.end && !late {
+		// Nor does a master know a task any more whose end was acknowledged while the question was
+		// on its way.
+		forgotten := t.asked && state == mesos.TaskState_TASK_LOST &&
+			status.GetReason() == mesos.TaskStatus_REASON_RECONCILIATION
+		if state != t.end && !late && !forgotten {
 			k.problem("%s is %s after it was %s: %s", id, state, t.end, status.GetReason())
 		}
 		return
@@ -203,6 +208,7 @@ func (k *keeper) connected(master *mesos.MasterInfo) {
 }
 
 func question(id string, t *task) *mesos.TaskStatus {
+	t.asked = true
 	return &mesos.TaskStatus{
 		TaskId: util.NewTaskID(id), SlaveId: util.NewSlaveID(t.slave),
 		State: mesos.TaskState_TASK_STAGING.Enum()}
