@@ -187,6 +187,9 @@ fn registry_in_zookeeper_or_the_log_lets_strict_masters_know_their_slaves() {
         ha.wait_for_slaves(1);
         let id = |ha: &mut Ha| ha.leader().map(|leader| leader.1["slaves"][0]["id"].clone());
         let before = id(&mut ha).unwrap();
+        if registry == "replicated_log" {
+            ha.wait_for_replicas();
+        }
         let leader = ha.wait_for_leader();
         ha.masters[leader] = None;
         ha.wait_for_leader_but(leader);
