@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures::channel::oneshot;
 use libprocess::{Ctx, Node, Pid, Process, Routes};
 use protos::cram_md5;
-use protos::mesos;
+use protos::credentials::Credential;
 use protos::mesos::internal::{
     AuthenticateMessage, AuthenticationCompletedMessage, AuthenticationErrorMessage,
     AuthenticationFailedMessage, AuthenticationMechanismsMessage, AuthenticationStartMessage,
@@ -15,43 +15,6 @@ use protos::mesos::internal::{
 
 /// The only mechanism known here.
 const MECHANISM: &str = "CRAM-MD5";
-
-/// A name and what proves it. Its debug form keeps the secret.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Credential {
-    /// Who.
-    pub principal: String,
-    /// Known to the client and the master only.
-    pub secret: String,
-}
-
-impl std::fmt::Debug for Credential {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Credential({})", self.principal)
-    }
-}
-
-impl Credential {
-    /// Reads either form: JSON with `principal` and `secret`, or both on a line.
-    ///
-    /// # Errors
-    /// Text that says what was expected, and nothing of the input: it may be secret.
-    pub fn parse(text: &str) -> Result<Self, &'static str> {
-        if text.trim_start().starts_with('{') {
-            let bad = "expected JSON with principal and secret";
-            let value = serde_json::from_str(text).map_err(|_| bad)?;
-            let wire: mesos::Credential = protos::json::from_json(&value).map_err(|_| bad)?;
-            let secret = wire.secret.ok_or(bad)?;
-            return Ok(Self { principal: wire.principal, secret });
-        }
-        match text.split_whitespace().collect::<Vec<_>>()[..] {
-            [principal, secret] => {
-                Ok(Self { principal: principal.to_owned(), secret: secret.to_owned() })
-            }
-            _ => Err("expected a principal and a secret"),
-        }
-    }
-}
 
 /// How attempts are made (flags `authentication_*`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -153,15 +116,32 @@ impl Authenticatee {
     }
 
     fn failed(&mut self, _: AuthenticationFailedMessage, cx: &mut Ctx<Self>) {
-        self.end(Outcome::Refused, cx);
+        if !self.is_forged(cx) {
+            self.end(Outcome::Refused, cx);
+        }
     }
 
     fn broken(&mut self, m: AuthenticationErrorMessage, cx: &mut Ctx<Self>) {
-        self.end(Outcome::Failed(m.error.unwrap_or_default()), cx);
+        if !self.is_forged(cx) {
+            self.end(Outcome::Failed(m.error.unwrap_or_default()), cx);
+        }
+    }
+
+    /// A session has a process of its own, on the master's node. What comes from elsewhere is forged:
+    /// it must neither end the attempt nor be answered, as each answer helps to guess the secret.
+    fn is_forged(&self, cx: &Ctx<Self>) -> bool {
+        let forged = cx.from().address() != self.master.address();
+        if forged {
+            slog::warn!(cx.log(), "ignored: not from the master"; "from" => %cx.from());
+        }
+        forged
     }
 
     /// Goes from a stage to the next; a message out of turn ends the attempt.
     fn follows(&mut self, expected: Stage, next: Stage, cx: &mut Ctx<Self>) -> bool {
+        if self.is_forged(cx) {
+            return false;
+        }
         if self.stage != expected {
             self.end(Outcome::Failed("a message came out of turn".to_owned()), cx);
             return false;
@@ -200,18 +180,6 @@ pub fn authenticate(
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn credential_of_either_form_is_read_and_never_shown() {
-        for text in ["p s\n", r#"{"principal": "p", "secret": "s"}"#] {
-            let credential = Credential::parse(text).unwrap();
-            assert_eq!((&*credential.principal, &*credential.secret), ("p", "s"));
-            assert_eq!(format!("{credential:?}"), "Credential(p)");
-        }
-        for bad in ["", "p", "p s t", "{", r#"{"principal": "p"}"#] {
-            assert!(Credential::parse(bad).is_err(), "{bad}");
-        }
-    }
 
     #[test]
     fn attempts_may_take_longer_each_up_to_the_longest() {

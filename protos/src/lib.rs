@@ -14,7 +14,7 @@
 //! - [`attributes`], [`duration`], [`size`]: texts of flags and documents
 //! - [`required`]: refuses messages whose required fields are absent
 //! - [`json`]: protobuf to JSON and back; [`documents`]: shapes that endpoints share
-//! - [`cram_md5`]: what proves who somebody is
+//! - [`cram_md5`], [`credentials`]: what proves who somebody is
 //! - [`forge`]: messages made of arbitrary bytes, for tests
 //! - [`task_state`], [`status`]: rules and builders for task states and statuses
 //!
@@ -36,6 +36,7 @@ pub use generated::{appc, docker, mesos};
 
 pub mod attributes;
 pub mod cram_md5;
+pub mod credentials;
 pub mod documents;
 pub mod duration;
 pub mod forge;

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use coordination::authenticatee::{Credential, Patience};
+use coordination::authenticatee::Patience;
+use protos::credentials::Credential;
 use protos::mesos;
 use protos::resources::Resources;
 

@@ -9,9 +9,9 @@ use futures::future::ready;
 use libprocess::Node;
 use libprocess::authentication::{Basic, Principal};
 use libprocess::http::Request;
+use protos::mesos::AcLs;
 use protos::mesos::acl::Entity;
 use protos::mesos::acl::entity::Type;
-use protos::mesos::{self, AcLs};
 
 /// Who may read, where the node asks for that.
 pub(crate) const READONLY: &str = "mesos-agent-readonly";
@@ -48,26 +48,6 @@ impl std::fmt::Debug for Security {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Security of {} principals", self.secrets.len())
     }
-}
-
-/// Reads principals and secrets: JSON of Credentials, or both on a line.
-///
-/// # Errors
-/// Text that names no secret.
-pub fn credentials(text: &str) -> Result<BTreeMap<String, String>, String> {
-    if text.trim_start().starts_with('{') {
-        let bad = || "expected JSON with a list of credentials".to_owned();
-        let value = serde_json::from_str(text).map_err(|_| bad())?;
-        let all: mesos::Credentials = protos::json::from_json(&value).map_err(|_| bad())?;
-        let pairs = all.credentials.into_iter().map(|it| Some((it.principal, it.secret?)));
-        return pairs.collect::<Option<_>>().ok_or_else(bad);
-    }
-    let pair = |(at, line): (usize, &str)| match line.split_whitespace().collect::<Vec<_>>()[..] {
-        [principal, secret] => Ok((principal.to_owned(), secret.to_owned())),
-        _ => Err(format!("line {}: expected a principal and a secret", at + 1)),
-    };
-    let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
-    lines.map(pair).collect()
 }
 
 /// Puts authenticators before the realms that are to be guarded.
@@ -165,23 +145,6 @@ fn permits(entity: &Entity, value: Option<&str>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn credentials_of_either_form_are_read() {
-        let both = [
-            "me secret\n\nyou other\n",
-            r#"{"credentials":[{"principal":"me","secret":"secret"},
-                {"principal":"you","secret":"other"}]}"#,
-        ];
-        for text in both {
-            let secrets = credentials(text).unwrap();
-            assert_eq!((secrets["me"].as_str(), secrets["you"].as_str()), ("secret", "other"));
-        }
-        for bad in ["me", "{}x", r#"{"credentials":[{"principal":"me"}]}"#] {
-            let error = credentials(bad).unwrap_err();
-            assert!(!error.contains("secret") || error.contains("a secret"), "{error}");
-        }
-    }
 
     #[test]
     fn sandbox_is_that_of_the_longest_path_above() {

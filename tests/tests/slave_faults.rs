@@ -264,6 +264,9 @@ fn slave_whose_clock_jumps_keeps_its_master_and_its_task() {
     cluster.wait_for_task("slow", "TASK_RUNNING");
     let metrics = cluster.master.json("/metrics/snapshot");
     assert_eq!(metrics["master/slave_reregistrations"], 0.0);
+    // Its own clock went on as ever.
+    let uptime = slave.json("/metrics/snapshot")["slave/uptime_secs"].as_f64().unwrap();
+    assert!((0.0..3600.0).contains(&uptime), "{uptime}");
     fs::write(go, "").unwrap();
     assert!(execute.0.wait().unwrap().success());
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use coordination::authenticatee::Credential;
+use protos::credentials::Credential;
 use protos::ids::TaskId;
 use protos::mesos::framework_info::{Capability, capability};
 use protos::mesos::{CommandInfo, Environment, FrameworkInfo, TaskInfo, environment};

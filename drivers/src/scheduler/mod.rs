@@ -10,8 +10,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use coordination::Detector;
-use coordination::authenticatee::{Credential, Patience};
+use coordination::authenticatee::Patience;
 use libprocess::{Handle, Node, Pid, SpawnError};
+use protos::credentials::Credential;
 use protos::ids::{ExecutorId, FrameworkId, OfferId, SlaveId, TaskId};
 use protos::mesos::offer::Operation;
 use protos::mesos::{

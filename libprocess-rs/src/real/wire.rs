@@ -152,3 +152,93 @@ fn framed_chunk(chunk: &Bytes) -> BytesMut {
     }
     out
 }
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+    use std::io;
+    use std::pin::Pin;
+    use std::sync::{Arc, Mutex};
+    use std::task::{Context, Poll, Waker};
+
+    use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+    use super::*;
+
+    /// A client that takes whatever it is sent, at once.
+    #[derive(Clone, Default)]
+    struct Greedy(Arc<Mutex<Vec<u8>>>);
+
+    impl AsyncRead for Greedy {
+        fn poll_read(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            _: &mut ReadBuf<'_>,
+        ) -> Poll<io::Result<()>> {
+            Poll::Pending
+        }
+    }
+
+    impl AsyncWrite for Greedy {
+        fn poll_write(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            bytes: &[u8],
+        ) -> Poll<io::Result<usize>> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Poll::Ready(Ok(bytes.len()))
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    /// What a client has after each turn of a response with that body, and what is left to be written.
+    fn turns(body: &Bytes) -> (Vec<Vec<u8>>, BytesMut) {
+        let client = Greedy::default();
+        let io = Io::new(Box::new(client.clone()));
+        let (mut out, heads) = (BytesMut::new(), RefCell::new(Heads::default()));
+        let response =
+            WebResponse { status: 200, headers: Vec::new(), body: WebBody::Bytes(body.clone()) };
+        let mut seen = Vec::new();
+        {
+            let put = put_response(&mut out, &io, &heads, Time::EPOCH, response, (true, false));
+            let mut put = std::pin::pin!(put);
+            let mut context = Context::from_waker(Waker::noop());
+            loop {
+                let over = put.as_mut().poll(&mut context).is_ready();
+                seen.push(client.0.lock().unwrap().clone());
+                if over {
+                    break;
+                }
+            }
+        }
+        (seen, out)
+    }
+
+    #[test]
+    fn large_body_is_written_a_piece_a_turn_and_arrives_whole() {
+        let body: Bytes = (0..5 * PIECE_BYTES + 7).map(|at| at as u8).collect();
+        let (seen, left) = turns(&body);
+        let head = seen[0].len() - PIECE_BYTES;
+        assert!(left.is_empty(), "nothing is copied");
+        let last = seen.last().unwrap();
+        assert_eq!(last[head..], body[..]);
+        for pair in seen.windows(2) {
+            assert!(pair[1].len() - pair[0].len() <= PIECE_BYTES, "others must have their turn");
+        }
+        assert!(seen.len() >= 6);
+    }
+
+    #[test]
+    fn small_body_goes_behind_its_head() {
+        let (seen, left) = turns(&Bytes::from_static(b"hello"));
+        assert_eq!(seen, [b""]);
+        assert!(left.ends_with(b"Content-Length: 5\r\n\r\nhello"), "{left:?}");
+    }
+}

@@ -2,7 +2,6 @@
 
 mod authenticator;
 mod authorizer;
-mod credentials;
 #[cfg(test)]
 mod matrix;
 mod operations;
@@ -10,11 +9,11 @@ mod tokens;
 
 pub(crate) use authenticator::{Attempt, Session};
 pub use authorizer::{Action, allowed};
-pub use credentials::{Credentials, CredentialsError};
 pub(crate) use operations::may_operate;
 pub use tokens::TokenKey;
 pub(crate) use tokens::Tokens;
 
+pub use protos::credentials::{Credentials, CredentialsError};
 use protos::mesos;
 
 use crate::state::State;

@@ -1,14 +1,16 @@
 //! Flags of who may ask what of a slave.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use coordination::authenticatee::{Credential, Patience};
+use coordination::authenticatee::Patience;
+use protos::credentials::{Credential, Credentials};
 use protos::duration;
 use protos::mesos::AcLs;
 
 use super::json;
-use crate::security::{Security, credentials};
+use crate::security::Security;
 
 /// Their values.
 #[derive(clap::Args, Debug, Clone)]
@@ -81,10 +83,10 @@ impl SecurityFlags {
     /// Text naming the flag that cannot be used.
     pub(super) fn read(&self) -> Result<Security, String> {
         let failed = |error: &dyn std::fmt::Display| format!("flag 'http_credentials': {error}");
-        let secrets = match &self.http_credentials {
+        let secrets: BTreeMap<_, _> = match &self.http_credentials {
             Some(path) => {
                 let text = text_of(path).map_err(|error| failed(&error))?;
-                credentials(&text).map_err(|error| failed(&error))?
+                Credentials::parse(&text).map_err(|error| failed(&error))?.pairs().collect()
             }
             None => Default::default(),
         };

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use coordination::authenticatee::{Credential, Outcome, Patience};
+use coordination::authenticatee::{Outcome, Patience};
 use libprocess::Pid;
+use protos::credentials::Credential;
 
 use super::Session;
 use crate::scheduler::effects::{Effect, Event};

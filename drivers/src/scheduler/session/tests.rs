@@ -1,4 +1,5 @@
-use coordination::authenticatee::{Credential, Outcome, Patience};
+use coordination::authenticatee::{Outcome, Patience};
+use protos::credentials::Credential;
 use protos::mesos::SlaveId as WireSlaveId;
 use protos::mesos::internal::StatusUpdate;
 use protos::mesos::scheduler::call;
