@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use bytes::Bytes;
 use futures::future::BoxFuture;
 
+const SIGKILL: i32 = 9;
+
 /// Where a child's output goes.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Output {
@@ -114,6 +116,18 @@ pub enum Target {
     Tree(u32),
 }
 
+/// What may be left of something that was started.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Remains {
+    /// Its first process; None when its number is not known any more.
+    pub pid: Option<u32>,
+    /// The first process has been reaped: its number may be another's by now.
+    pub reaped: bool,
+    /// A variable and its value in the environment of all of its processes: by that those are found
+    /// that left their parents and their session.
+    pub mark: Option<(String, String)>,
+}
+
 /// An operation on a process failed.
 #[derive(Debug, thiserror::Error)]
 pub enum SubprocessError {
@@ -146,4 +160,14 @@ pub trait Subprocesses: Send + Sync {
     /// # Errors
     /// [`SubprocessError::Signal`] when the kernel refuses.
     fn signal(&self, target: Target, signal: i32) -> Result<(), SubprocessError>;
+    /// Kills the first process, its descendants, the groups and sessions these lead, and whoever has
+    /// the mark; ready when they have been told. Nobody there is no error.
+    ///
+    /// # Errors
+    /// [`SubprocessError::Signal`] when nobody can be killed.
+    fn kill_remains(&self, remains: Remains) -> BoxFuture<'static, Result<(), SubprocessError>> {
+        let tree = remains.pid.map(Target::Tree);
+        let killed = tree.map_or(Ok(()), |tree| self.signal(tree, SIGKILL));
+        Box::pin(std::future::ready(killed))
+    }
 }

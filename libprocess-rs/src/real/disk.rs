@@ -3,6 +3,7 @@
 //! durable together, see `commit`.
 
 mod commit;
+mod syncers;
 
 use std::fs;
 use std::io::{Read, Seek, SeekFrom};
@@ -38,7 +39,7 @@ fn work(jobs: &Receiver<Job>) {
         {
             take(job, &mut batch);
         }
-        std::mem::take(&mut batch).commit();
+        batch.commit();
     }
 }
 
@@ -47,7 +48,7 @@ fn take(job: Job, batch: &mut Batch) {
         Job::Change(path, change, reply) => batch.add(&path, change, reply),
         Job::Beside(job) => job(),
         Job::After(job) => {
-            std::mem::take(batch).commit();
+            batch.commit();
             job();
         }
     }

@@ -13,8 +13,11 @@ mod files;
 mod framer;
 mod head;
 mod io;
+mod killing;
 mod limits;
+mod orphans;
 mod outbound;
+mod processes;
 mod streaming;
 mod subprocess;
 mod timers;
@@ -95,6 +98,9 @@ pub struct Config {
     /// Threads that run processes, at least 1 (`LIBPROCESS_NUM_WORKER_THREADS`). Each process stays
     /// on the thread that it was given when it was spawned.
     pub threads: usize,
+    /// Orphans of processes that the node starts become this process's children, and are killed with
+    /// the tree that they came from. Nothing but the node may start processes then.
+    pub adopt_orphans: bool,
     /// The rest.
     pub node: NodeConfig,
 }
@@ -110,6 +116,7 @@ impl Default for Config {
             limits: Limits::default(),
             tls: None,
             threads: 1,
+            adopt_orphans: false,
             node: NodeConfig::default(),
         }
     }
@@ -239,7 +246,10 @@ pub async fn start(config: Config) -> Result<Node, StartError> {
         timers: timers.clone(),
         outbound: outbound::Outbound::new(&node, arbiter.handle(), config.limits, tls.clone()),
         disk: Arc::new(disk),
-        subprocesses: Arc::new(subprocess::RealSubprocesses { arbiter: arbiter.handle() }),
+        subprocesses: Arc::new(subprocess::RealSubprocesses::new(
+            arbiter.handle(),
+            config.adopt_orphans,
+        )),
     };
     node.start(Arc::new(driver));
     let (sender, receiver) = oneshot::channel();

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeSet;
 use std::fs::File;
-use std::io::Read;
 use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::Stdio;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -17,36 +17,53 @@ use nix::sys::signal::Signal;
 use nix::unistd::Pid as OsPid;
 use tokio::io::AsyncReadExt;
 
+use super::killing::{self, Killer};
+use super::orphans::Orphans;
+use super::processes;
 use crate::subprocess::{
-    Child, Command, Ended, ExitStatus, Output, SubprocessError, Subprocesses, Target,
+    Child, Command, Ended, ExitStatus, Output, Remains, SubprocessError, Subprocesses, Target,
 };
 
 /// Most bytes collected of one output.
 const MAX_COLLECTED_BYTES: u64 = 1024 * 1024;
-/// Looks at a tree that is to be killed and goes on forking.
-const MAX_STOP_ROUNDS: usize = 64;
 /// How often a process that is no child is looked at.
 const POLL: Duration = Duration::from_millis(100);
 
 /// Starts children on the node's arbiter, where they are reaped.
 pub(crate) struct RealSubprocesses {
-    pub(crate) arbiter: actix_rt::ArbiterHandle,
+    arbiter: actix_rt::ArbiterHandle,
+    killer: Killer,
+    orphans: Option<Arc<Orphans>>,
+}
+
+impl RealSubprocesses {
+    /// With `adopt` the orphans of processes that it starts become children of this process.
+    pub(crate) fn new(arbiter: actix_rt::ArbiterHandle, adopt: bool) -> Self {
+        let orphans = adopt.then(|| Orphans::adopt(&arbiter)).flatten();
+        Self { arbiter, killer: Killer::default(), orphans }
+    }
 }
 
 impl Subprocesses for RealSubprocesses {
     fn spawn(&self, command: Command) -> BoxFuture<'static, Result<Child, SubprocessError>> {
         let (sender, receiver) = oneshot::channel();
         let program = command.program.clone();
+        let orphans = self.orphans.clone();
         self.arbiter.spawn(async move {
             let (ended_sender, ended) = oneshot::channel();
+            // No other child is reaped between a child's start and its entry among our own: that
+            // happens on this thread, too.
             match start(&command) {
                 Err(source) => {
                     let _ = sender.send(Err(source));
                 }
                 Ok(child) => {
                     let pid = child.id().unwrap_or_default();
+                    let own = orphans.as_ref().map(|orphans| orphans.own_child(pid));
                     let _ = sender.send(Ok((pid, ended)));
-                    let _ = ended_sender.send(watch(child).await);
+                    let ended = watch(child).await;
+                    drop(own);
+                    let _ = ended_sender.send(ended);
                 }
             }
         });
@@ -83,7 +100,13 @@ impl Subprocesses for RealSubprocesses {
             Target::Process(pid) => nix::sys::signal::kill(os_pid(pid), signal),
             Target::Group(pid) => nix::sys::signal::killpg(os_pid(pid), signal),
             Target::Tree(pid) if signal == Signal::SIGKILL => {
-                kill_tree(pid);
+                let adopted = self.orphans.as_ref().and_then(|orphans| orphans.left(pid));
+                // Whoever is left would have been adopted: nothing is looked for.
+                if adopted.as_ref().is_none_or(|adopted| !adopted.is_empty()) {
+                    let reaped = !exists(pid);
+                    let remains = Remains { pid: Some(pid), reaped, mark: None };
+                    killing::kill(&[remains], &adopted.unwrap_or_default());
+                }
                 Ok(())
             }
             Target::Tree(pid) => {
@@ -99,6 +122,10 @@ impl Subprocesses for RealSubprocesses {
             Err(errno) => Err(failed(errno)),
         }
     }
+
+    fn kill_remains(&self, remains: Remains) -> BoxFuture<'static, Result<(), SubprocessError>> {
+        self.killer.kill(remains)
+    }
 }
 
 fn os_pid(pid: u32) -> OsPid {
@@ -106,79 +133,18 @@ fn os_pid(pid: u32) -> OsPid {
     OsPid::from_raw(i32::try_from(pid).unwrap_or(i32::MAX))
 }
 
-/// What the kernel's line about a process says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Stat {
-    pid: i32,
-    state: u8,
-    parent: i32,
-    group: i32,
-    session: i32,
-}
-
-/// Reads it; None when there is no such process. All processes are looked at whenever a tree is
-/// killed: no more is read than is needed.
-fn stat(pid: i32) -> Option<Stat> {
-    let mut line = [0; 512];
-    let mut file = File::open(format!("/proc/{pid}/stat")).ok()?;
-    let length = file.read(&mut line).ok()?;
-    let line = line.get(..length)?;
-    // The name may have blanks and brackets of its own.
-    let after = line.iter().rposition(|byte| *byte == b')')?;
-    let mut fields = line.get(after + 2..)?.split(|byte| *byte == b' ');
-    let state = *fields.next()?.first()?;
-    let mut number = || std::str::from_utf8(fields.next()?).ok()?.parse().ok();
-    Some(Stat { pid, state, parent: number()?, group: number()?, session: number()? })
-}
-
 /// True unless there is no such process, or only its unreaped remains.
 fn exists(pid: u32) -> bool {
-    let found = i32::try_from(pid).ok().and_then(stat);
+    let found = i32::try_from(pid).ok().and_then(processes::stat);
     found.is_some_and(|stat| !matches!(stat.state, b'Z' | b'X'))
 }
 
 /// The process, its descendants, and whoever is in a group or session that one of them leads.
 fn tree(root: u32) -> BTreeSet<i32> {
     let root = i32::try_from(root).unwrap_or(i32::MAX);
-    let Ok(all) = std::fs::read_dir("/proc") else {
-        return BTreeSet::from([root]);
-    };
-    let pids = all.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
-    let stats: Vec<Stat> = pids.filter_map(stat).collect();
-    let mut members = BTreeSet::from([root]);
-    loop {
-        let before = members.len();
-        for stat in &stats {
-            let related =
-                [stat.parent, stat.group, stat.session].iter().any(|id| members.contains(id));
-            if related {
-                members.insert(stat.pid);
-            }
-        }
-        if members.len() == before {
-            return members;
-        }
-    }
-}
-
-/// Kills a tree whose members may be forking: who is stopped forks no more, so once a look finds
-/// nobody new, everybody is there to be killed.
-fn kill_tree(root: u32) {
-    let mut stopped = BTreeSet::new();
-    for _ in 0..MAX_STOP_ROUNDS {
-        let fresh: Vec<i32> = tree(root).difference(&stopped).copied().collect();
-        // Members come and go meanwhile.
-        let alive =
-            |member: &i32| nix::sys::signal::kill(OsPid::from_raw(*member), Signal::SIGSTOP);
-        let found = fresh.iter().filter(|member| alive(member).is_ok()).count();
-        stopped.extend(fresh);
-        if found == 0 {
-            break;
-        }
-    }
-    for member in stopped {
-        let _ = nix::sys::signal::kill(OsPid::from_raw(member), Signal::SIGKILL);
-    }
+    let mut members = processes::related(&processes::table(), BTreeSet::from([root]));
+    members.insert(root);
+    members
 }
 
 /// The file that takes a child's output; a new one belongs to the child's user. A symbolic link is
@@ -277,14 +243,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn process_is_told_with_its_parent_group_and_session() {
+    fn tree_of_a_process_has_the_process() {
         let own = i32::try_from(std::process::id()).unwrap();
-        let found = stat(own).unwrap();
-        assert_eq!(found.parent, nix::unistd::getppid().as_raw());
-        assert_eq!(found.group, nix::unistd::getpgrp().as_raw());
-        assert_eq!(found.session, nix::unistd::getsid(None).unwrap().as_raw());
         assert!(tree(std::process::id()).contains(&own));
-        assert_eq!(stat(i32::MAX), None);
         assert!(exists(std::process::id()) && !exists(u32::MAX));
     }
 }

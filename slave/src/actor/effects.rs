@@ -16,11 +16,12 @@ use crate::status_updates::{Acknowledged, StatusUpdateManager};
 
 impl Slave {
     /// Sends an update to the master, with the newest state that is known.
-    pub(super) fn forward(&mut self, mut update: StatusUpdate, cx: &mut Ctx<Self>) {
+    pub(super) fn forward(&mut self, update: &StatusUpdate, cx: &mut Ctx<Self>) {
         let Some(master) = self.state.master.clone() else { return };
         let framework = FrameworkId::from(&update.framework_id);
         let task = TaskId::from(&update.status.task_id);
         let latest = updates::latest_state(&mut self.state, &framework, &task);
+        let mut update = update.clone();
         update.latest_state = latest.or(Some(update.status.state));
         let pid = Some(cx.pid().to_string());
         cx.send(&master, &StatusUpdateMessage { update, pid });

@@ -122,8 +122,8 @@ impl Process for Slave {
         self.state.pid = cx.pid().clone();
         self.state.info.port = Some(i32::from(cx.pid().address().port()));
         let handle = cx.handle();
-        let forward = Arc::new(move |update| {
-            handle.tell(|slave, cx| slave.forward(update, cx));
+        let forward = Arc::new(move |update: Arc<protos::mesos::internal::StatusUpdate>| {
+            handle.tell(move |slave, cx| slave.forward(&update, cx));
         });
         let manager = StatusUpdateManager::new(forward);
         self.updates = Some(cx.spawn_numbered("status-update-manager", manager));

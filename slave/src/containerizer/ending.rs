@@ -8,6 +8,7 @@ use protos::ids::ContainerId;
 use protos::mesos::TaskState;
 
 use super::Termination;
+use super::launcher::Victim;
 use super::mesos_containerizer::MesosContainerizer;
 use super::states::State;
 
@@ -51,7 +52,9 @@ impl MesosContainerizer {
     /// Kills what is left; cleans up once the first process has been reaped.
     pub(super) fn kill(&mut self, id: &ContainerId, cx: &mut Ctx<Self>) {
         let Some(container) = self.containers.get(id) else { return };
-        let killed = self.launcher.destroy(id, container.pid, cx.subprocesses());
+        let (pid, ended) = (container.pid, container.ended.is_some());
+        let victim = Victim { id: id.clone(), pid, ended, sandbox: container.sandbox.clone() };
+        let killed = self.launcher.destroy(victim, cx.subprocesses());
         let id = id.clone();
         cx.defer(killed, move |this, killed, cx| this.killed(&id, killed, cx));
     }

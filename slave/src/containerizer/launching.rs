@@ -58,7 +58,11 @@ impl MesosContainerizer {
         if asked.is_none() {
             *asked = self.default_container.clone().map(Box::new);
         }
-        let mut container = Container::new(State::Provisioning, config.allocation.clone(), None);
+        let mut container = Container::new(
+            State::Provisioning,
+            config.allocation.clone(),
+            config.directory.clone(),
+        );
         let image = image(&config).cloned();
         let (keep_root, rootfs) = (false, false);
         let launch = Launch {

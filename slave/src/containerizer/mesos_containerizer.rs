@@ -14,7 +14,7 @@ use protos::ids::ContainerId;
 use protos::mesos;
 
 use super::front::Front;
-use super::launcher::{self, Launcher, LauncherError, LauncherKind};
+use super::launcher::{self, Launcher, LauncherError, LauncherKind, Victim};
 use super::states::State;
 use super::{ContainerError, ContainerFuture, Containerizer, RecoveredContainer, Termination};
 use crate::fetcher::{Fetcher, FetcherOptions};
@@ -80,6 +80,7 @@ pub enum StartError {
 pub(super) struct Container {
     pub(super) state: State,
     pub(super) allocation: Allocation,
+    pub(super) sandbox: PathBuf,
     pub(super) pid: Option<u32>,
     pub(super) ended: Option<Ended>,
     /// Why the launch failed, if it did.
@@ -94,11 +95,12 @@ pub(super) struct Container {
 }
 
 impl Container {
-    pub(super) fn new(state: State, allocation: Allocation, pid: Option<u32>) -> Self {
+    pub(super) fn new(state: State, allocation: Allocation, sandbox: PathBuf) -> Self {
         Self {
             state,
             allocation,
-            pid,
+            sandbox,
+            pid: None,
             ended: None,
             failure: None,
             limitation: None,
@@ -200,7 +202,9 @@ impl MesosContainerizer {
             let gone = self.launcher.adopt(found, cx.subprocesses());
             // The number of a process that is gone may be another's by now: it is not signalled.
             let pid = gone.is_some().then_some(found.pid);
-            let container = Container::new(State::Running, found.allocation.clone(), pid);
+            let (allocation, sandbox) = (found.allocation.clone(), found.directory.clone());
+            let running = Container::new(State::Running, allocation, sandbox);
+            let container = Container { pid, ..running };
             self.containers.insert(id.clone(), container);
             match gone {
                 Some(gone) => cx.defer(gone, move |this, end, cx| this.ended(&id, end, cx)),
@@ -210,7 +214,9 @@ impl MesosContainerizer {
         let known: BTreeSet<ContainerId> = known.iter().map(|found| found.id.clone()).collect();
         for orphan in self.launcher.orphans(&known) {
             slog::info!(cx.log(), "killing what an earlier slave left"; "container" => %orphan);
-            let killed = self.launcher.destroy(&orphan, None, cx.subprocesses());
+            let (id, sandbox) = (orphan.clone(), PathBuf::new());
+            let victim = Victim { id, pid: None, ended: false, sandbox };
+            let killed = self.launcher.destroy(victim, cx.subprocesses());
             cx.defer(killed, move |_, killed, cx| {
                 if let Err(reason) = killed {
                     slog::warn!(cx.log(), "cannot kill it";

@@ -41,7 +41,7 @@ pub(super) fn serve(program: &str, inside: Option<Inside>, runner: Arc<dyn Runne
         let node = NodeConfig::default();
         // The slave is reached from this address, so it can reach this address.
         let ip = local_address(*settings.slave.address().ip());
-        let config = real::Config { ip, node, ..real::Config::default() };
+        let config = real::Config { ip, node, adopt_orphans: true, ..real::Config::default() };
         let config = config.from_env(|name| std::env::var(name).ok());
         let node = match config {
             Ok(config) => real::start(config).await,

@@ -85,8 +85,13 @@ impl State {
         framework: &FrameworkId,
         task: &TaskId,
     ) -> Option<&mut Executor> {
-        let framework = self.frameworks.get_mut(framework)?;
-        framework.executors.values_mut().find(|executor| executor.has(task))
+        let executors = &mut self.frameworks.get_mut(framework)?.executors;
+        // The executor of a command task has its task's name.
+        let namesake = ExecutorId::new(task.as_str());
+        if executors.get(&namesake).is_some_and(|executor| executor.has(task)) {
+            return executors.get_mut(&namesake);
+        }
+        executors.values_mut().find(|executor| executor.has(task))
     }
 
     /// Closes the books of an executor that is over and has told everything; `fx` marks its run as

@@ -11,11 +11,11 @@ use libprocess::{Ctx, Process, Routes};
 use protos::ids::{FrameworkId, TaskId};
 use protos::mesos::internal::{StatusUpdate, StatusUpdateRecord, status_update_record};
 
-use super::{Acknowledged, Stream};
+use super::{Acknowledged, Retry, Stream};
 use crate::checkpoint;
 
 /// Called with each update that is to be sent to the master.
-pub type Forward = Arc<dyn Fn(StatusUpdate) + Send + Sync>;
+pub type Forward = Arc<dyn Fn(Arc<StatusUpdate>) + Send + Sync>;
 
 type Key = (FrameworkId, TaskId);
 
@@ -25,10 +25,18 @@ struct Entry {
     path: Option<PathBuf>,
     /// On the way to the disk, oldest first.
     storing: VecDeque<Storing>,
+    /// Somebody will look whether the head must be sent again.
+    watched: bool,
+}
+
+impl Entry {
+    fn new(stream: Stream, path: Option<PathBuf>) -> Self {
+        Self { stream, path, storing: VecDeque::new(), watched: false }
+    }
 }
 
 struct Storing {
-    update: StatusUpdate,
+    update: Arc<StatusUpdate>,
     waiting: Vec<oneshot::Sender<Result<(), DiskError>>>,
 }
 
@@ -66,8 +74,7 @@ impl StatusUpdateManager {
     /// Takes over what an earlier slave left; nothing is sent before [`StatusUpdateManager::resume`].
     pub fn recover(&mut self, streams: Vec<RecoveredStream>) {
         for RecoveredStream { framework, task, path, stream } in streams {
-            let entry = Entry { stream, path: Some(path), storing: VecDeque::new() };
-            self.streams.insert((framework, task), entry);
+            self.streams.insert((framework, task), Entry::new(stream, Some(path)));
         }
     }
 
@@ -80,11 +87,8 @@ impl StatusUpdateManager {
     ) -> oneshot::Receiver<Result<(), DiskError>> {
         let (sender, receiver) = oneshot::channel();
         let key = key_of(&update);
-        let entry = self.streams.entry(key.clone()).or_insert_with(|| Entry {
-            stream: Stream::default(),
-            path,
-            storing: VecDeque::new(),
-        });
+        let entry =
+            self.streams.entry(key.clone()).or_insert_with(|| Entry::new(Stream::default(), path));
         let uuid = update.uuid.clone().unwrap_or_default();
         if entry.stream.knows(&uuid) {
             let _ = sender.send(Ok(()));
@@ -95,17 +99,19 @@ impl StatusUpdateManager {
             storing.waiting.push(sender);
             return receiver;
         }
-        entry.storing.push_back(Storing { update: update.clone(), waiting: vec![sender] });
-        let Some(path) = &entry.path else {
-            self.stored(&key, &uuid, cx);
-            return receiver;
-        };
-        let record = StatusUpdateRecord {
+        let mut record = StatusUpdateRecord {
             r#type: status_update_record::Type::Update.into(),
             update: Some(update),
             uuid: None,
         };
-        let written = cx.disk().append(path, checkpoint::encode(&record));
+        let encoded = entry.path.as_ref().map(|path| (path, checkpoint::encode(&record)));
+        let update = Arc::new(record.update.take().unwrap_or_default());
+        entry.storing.push_back(Storing { update, waiting: vec![sender] });
+        let Some((path, encoded)) = encoded else {
+            self.stored(&key, &uuid, cx);
+            return receiver;
+        };
+        let written = cx.disk().append(path, encoded);
         cx.defer(written, move |manager, written, cx| match written {
             Ok(()) => manager.stored(&key, &uuid, cx),
             Err(error) => manager.not_stored(&key, &uuid, error),
@@ -221,22 +227,33 @@ impl StatusUpdateManager {
         }
         let Some(entry) = self.streams.get_mut(key) else { return };
         let Some(head) = entry.stream.head().cloned() else { return };
-        let (wait, epoch) = entry.stream.sent();
+        let wait = entry.stream.sent(cx.now());
         (self.forward)(head);
-        let key = key.clone();
-        cx.after(wait, move |manager, cx| manager.send_again(key, epoch, cx));
+        if !std::mem::replace(&mut entry.watched, true) {
+            let key = key.clone();
+            cx.after(wait, move |manager, cx| manager.look(key, cx));
+        }
     }
 
-    fn send_again(&mut self, key: Key, epoch: u64, cx: &mut Ctx<Self>) {
-        if self.paused {
+    /// Sends the head again if its acknowledgement is overdue. A stream is looked at by one reminder
+    /// at a time, however many updates pass meanwhile.
+    fn look(&mut self, key: Key, cx: &mut Ctx<Self>) {
+        let Some(entry) = self.streams.get_mut(&key) else { return };
+        let retry = entry.stream.retry(cx.now());
+        entry.watched = !self.paused && retry != Retry::Idle;
+        if !entry.watched {
+            // The next sending watches again.
             return;
         }
-        let Some(entry) = self.streams.get_mut(&key) else { return };
-        let Some(wait) = entry.stream.retry(epoch) else { return };
-        if let Some(head) = entry.stream.head().cloned() {
-            (self.forward)(head);
-            cx.after(wait, move |manager, cx| manager.send_again(key, epoch, cx));
-        }
+        let wait = match retry {
+            Retry::Again(wait) => {
+                entry.stream.head().cloned().into_iter().for_each(|head| (self.forward)(head));
+                wait
+            }
+            Retry::Wait(wait) => wait,
+            Retry::Idle => return,
+        };
+        cx.after(wait, move |manager, cx| manager.look(key, cx));
     }
 }
 

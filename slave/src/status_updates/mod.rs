@@ -5,4 +5,4 @@ mod actor;
 mod stream;
 
 pub use actor::{Forward, RecoveredStream, StatusUpdateManager};
-pub use stream::{Acknowledged, Stream};
+pub use stream::{Acknowledged, Retry, Stream};

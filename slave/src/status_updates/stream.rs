@@ -1,9 +1,11 @@
 //! One task's updates in order: only the oldest unacknowledged one is in flight.
 
 use std::collections::{BTreeSet, VecDeque};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use libprocess::Time;
 use protos::mesos::internal::StatusUpdate;
 use protos::task_state::{from_wire, is_terminal};
 
@@ -23,14 +25,26 @@ pub enum Acknowledged {
     Closed,
 }
 
+/// What to do when the wait for an acknowledgement may be over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Retry {
+    /// Nothing is in flight.
+    Idle,
+    /// What is in flight was sent later: look again after that time.
+    Wait(Duration),
+    /// Send the head again, and look again after that time.
+    Again(Duration),
+}
+
 /// The stream of one task.
 #[derive(Debug, Default)]
 pub struct Stream {
-    pending: VecDeque<StatusUpdate>,
-    seen: BTreeSet<Bytes>,
+    pending: VecDeque<Arc<StatusUpdate>>,
+    /// The uuids of all updates, in memory of their own: a message is not kept for its uuid's sake.
+    seen: BTreeSet<Box<[u8]>>,
     wait: Duration,
-    /// Counts what is in flight, so that an old reminder is recognised.
-    epoch: u64,
+    /// When the head is to be sent again.
+    due: Time,
 }
 
 impl Stream {
@@ -38,7 +52,7 @@ impl Stream {
     pub fn recovered(updates: Vec<StatusUpdate>, acknowledged: &[Bytes]) -> Option<Self> {
         let mut stream = Self::default();
         for update in updates {
-            stream.push(update);
+            stream.push(Arc::new(update));
         }
         let over = |stream: &mut Self, uuid| stream.acknowledge(uuid) == Acknowledged::Closed;
         let over = acknowledged.iter().any(|uuid| over(&mut stream, uuid));
@@ -46,9 +60,8 @@ impl Stream {
     }
 
     /// Adds an update; false when it is known already.
-    pub fn push(&mut self, update: StatusUpdate) -> bool {
-        let uuid = update.uuid.clone().unwrap_or_default();
-        let fresh = self.seen.insert(uuid);
+    pub fn push(&mut self, update: Arc<StatusUpdate>) -> bool {
+        let fresh = self.seen.insert(update.uuid.as_deref().unwrap_or_default().into());
         if fresh {
             self.pending.push_back(update);
         }
@@ -61,7 +74,7 @@ impl Stream {
     }
 
     /// The update that is, or should be, in flight.
-    pub fn head(&self) -> Option<&StatusUpdate> {
+    pub fn head(&self) -> Option<&Arc<StatusUpdate>> {
         self.pending.front()
     }
 
@@ -75,21 +88,25 @@ impl Stream {
         self.pending.is_empty()
     }
 
-    /// The head is sent for the first time (again): after how long to send it once more, and the
-    /// number of the sending.
-    pub fn sent(&mut self) -> (Duration, u64) {
+    /// The head is sent for the first time, or to another master: after how long to look at
+    /// [`Stream::retry`].
+    pub fn sent(&mut self, now: Time) -> Duration {
         self.wait = RETRY_MIN;
-        self.epoch += 1;
-        (self.wait, self.epoch)
+        self.due = now + self.wait;
+        self.wait
     }
 
-    /// The wait of sending `epoch` is over: None when something happened since, else the next wait.
-    pub fn retry(&mut self, epoch: u64) -> Option<Duration> {
-        if epoch != self.epoch || self.pending.is_empty() {
-            return None;
+    /// The wait for an acknowledgement may be over.
+    pub fn retry(&mut self, now: Time) -> Retry {
+        if self.pending.is_empty() {
+            return Retry::Idle;
+        }
+        if now < self.due {
+            return Retry::Wait(self.due - now);
         }
         self.wait = (self.wait * 2).min(RETRY_MAX);
-        Some(self.wait)
+        self.due = now + self.wait;
+        Retry::Again(self.wait)
     }
 
     /// True when the acknowledgement is for the update in flight.
@@ -103,7 +120,6 @@ impl Stream {
             return Acknowledged::Ignored;
         }
         let Some(head) = self.pending.pop_front() else { return Acknowledged::Ignored };
-        self.epoch += 1;
         let last = from_wire(head.status.state).is_some_and(is_terminal);
         if last && self.pending.is_empty() { Acknowledged::Closed } else { Acknowledged::Advanced }
     }
@@ -116,8 +132,9 @@ mod tests {
     use protos::mesos::TaskState;
     use protos::status;
 
-    fn update(state: TaskState, uuid: u8) -> StatusUpdate {
-        status::of(&TaskId::new("t"), state, 0.0).uuid([uuid; 16]).update(&"F".into())
+    fn update(state: TaskState, uuid: u8) -> Arc<StatusUpdate> {
+        let status = status::of(&TaskId::new("t"), state, 0.0);
+        Arc::new(status.uuid([uuid; 16]).update(&"F".into()))
     }
 
     #[test]
@@ -137,11 +154,30 @@ mod tests {
     fn stream_retries_double_up_to_ten_minutes_and_stop_when_acknowledged() {
         let mut stream = Stream::default();
         stream.push(update(TaskState::TaskRunning, 1));
-        let (first, epoch) = stream.sent();
-        let mut waits = vec![first.as_secs()];
-        waits.extend((0..8).filter_map(|_| stream.retry(epoch)).map(|wait| wait.as_secs()));
+        let mut now = Time::default();
+        let mut wait = stream.sent(now);
+        let mut waits = Vec::new();
+        for _ in 0..9 {
+            waits.push(wait.as_secs());
+            now = now + wait;
+            let Retry::Again(next) = stream.retry(now) else { panic!("{waits:?}") };
+            wait = next;
+        }
         assert_eq!(waits, [10, 20, 40, 80, 160, 320, 600, 600, 600]);
         stream.acknowledge(&[1; 16]);
-        assert_eq!(stream.retry(epoch), None);
+        assert_eq!(stream.retry(now + wait), Retry::Idle);
+    }
+
+    #[test]
+    fn stream_that_moved_on_waits_for_what_is_in_flight_now() {
+        let mut stream = Stream::default();
+        stream.push(update(TaskState::TaskStarting, 1));
+        stream.push(update(TaskState::TaskRunning, 2));
+        let second = |seconds| Time::default() + Duration::from_secs(seconds);
+        stream.sent(second(0));
+        stream.acknowledge(&[1; 16]);
+        stream.sent(second(4));
+        assert_eq!(stream.retry(second(10)), Retry::Wait(Duration::from_secs(4)));
+        assert_eq!(stream.retry(second(14)), Retry::Again(Duration::from_secs(20)));
     }
 }

@@ -8,12 +8,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::channel::oneshot;
 
-/// Most files that are synced at a time.
-const SIDE_BY_SIDE: usize = 16;
+use super::syncers::Syncers;
 
 /// Told when it is durable, or why it is not.
 pub(super) type Reply = oneshot::Sender<io::Result<()>>;
@@ -45,6 +45,7 @@ pub(super) struct Batch {
     files: BTreeMap<PathBuf, File>,
     /// Names that renames will have.
     renamed: BTreeSet<PathBuf>,
+    syncers: Syncers,
 }
 
 fn parent(path: &Path) -> &Path {
@@ -70,7 +71,7 @@ impl Batch {
     pub(super) fn add(&mut self, path: &Path, change: Change, reply: Reply) {
         let target = temporary(path);
         if self.renamed.contains(path) || self.files.contains_key(&target) {
-            std::mem::take(self).commit();
+            self.commit();
         }
         let mut pending =
             Pending { reply, result: Ok(()), file: None, rename: None, directory: None };
@@ -129,11 +130,13 @@ impl Batch {
         self.renamed.insert(to.to_owned());
     }
 
-    /// Makes everything durable, and tells who waits.
-    pub(super) fn commit(self) {
-        let Self { mut pending, files, .. } = self;
-        let files: Vec<(PathBuf, File)> = files.into_iter().collect();
-        let failed = side_by_side(&files, |(_, file)| file.sync_data());
+    /// Makes everything durable, and tells who waits. The batch is empty then.
+    pub(super) fn commit(&mut self) {
+        let mut pending = std::mem::take(&mut self.pending);
+        self.renamed.clear();
+        let files: Vec<(PathBuf, File)> = std::mem::take(&mut self.files).into_iter().collect();
+        let files = Arc::new(files);
+        let failed = self.syncers.sync(&files, |(_, file)| file.sync_data());
         let failed: BTreeMap<&PathBuf, &io::Error> =
             failed.iter().map(|(at, error)| (&files[*at].0, error)).collect();
         for one in &mut pending {
@@ -148,8 +151,8 @@ impl Batch {
         let wanted = pending.iter().filter(|one| one.result.is_ok());
         let directories: BTreeSet<PathBuf> =
             wanted.filter_map(|one| one.directory.clone()).collect();
-        let directories: Vec<PathBuf> = directories.into_iter().collect();
-        let failed = side_by_side(&directories, |path| File::open(path)?.sync_all());
+        let directories: Arc<Vec<PathBuf>> = Arc::new(directories.into_iter().collect());
+        let failed = self.syncers.sync(&directories, |path| File::open(path)?.sync_all());
         let failed: BTreeMap<&PathBuf, &io::Error> =
             failed.iter().map(|(at, error)| (&directories[*at], error)).collect();
         for one in pending {
@@ -176,34 +179,6 @@ fn copy(error: &io::Error) -> io::Error {
         Some(code) => io::Error::from_raw_os_error(code),
         None => io::Error::new(error.kind(), error.to_string()),
     }
-}
-
-/// Syncs, several at a time: the file system's journal takes them in one go. Positions of those that
-/// failed, with why.
-fn side_by_side<T: Sync>(
-    all: &[T],
-    sync: impl Fn(&T) -> io::Result<()> + Sync,
-) -> Vec<(usize, io::Error)> {
-    let some = |start: usize, step: usize| {
-        let mine = all.iter().enumerate().skip(start).step_by(step);
-        mine.filter_map(|(at, one)| sync(one).err().map(|error| (at, error))).collect::<Vec<_>>()
-    };
-    let threads = all.len().min(SIDE_BY_SIDE);
-    if threads <= 1 {
-        return some(0, 1);
-    }
-    std::thread::scope(|scope| {
-        let others: Vec<_> =
-            (1..threads).map(|start| scope.spawn(move || some(start, threads))).collect();
-        let mut failed = some(0, threads);
-        for other in others {
-            match other.join() {
-                Ok(more) => failed.extend(more),
-                Err(panic) => std::panic::resume_unwind(panic),
-            }
-        }
-        failed
-    })
 }
 
 #[cfg(test)]

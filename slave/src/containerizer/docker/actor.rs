@@ -63,6 +63,7 @@ pub(super) enum State {
 pub(super) struct Container {
     pub(super) state: State,
     pub(super) allocation: Allocation,
+    pub(super) sandbox: PathBuf,
     /// The helper.
     pub(super) pid: Option<u32>,
     pub(super) ended: Option<Ended>,
@@ -74,11 +75,12 @@ pub(super) struct Container {
 }
 
 impl Container {
-    pub(super) fn new(state: State, allocation: Allocation, pid: Option<u32>) -> Self {
+    pub(super) fn new(state: State, allocation: Allocation, sandbox: PathBuf) -> Self {
         Self {
             state,
             allocation,
-            pid,
+            sandbox,
+            pid: None,
             ended: None,
             failure: None,
             cancel: None,
@@ -163,7 +165,9 @@ impl DockerContainerizer {
             let id = found.id.clone();
             let gone = self.launcher.adopt(found, cx.subprocesses());
             let pid = gone.is_some().then_some(found.pid);
-            let container = Container::new(State::Running, found.allocation.clone(), pid);
+            let (allocation, sandbox) = (found.allocation.clone(), found.directory.clone());
+            let running = Container::new(State::Running, allocation, sandbox);
+            let container = Container { pid, ..running };
             self.containers.insert(id.clone(), container);
             match gone {
                 Some(gone) => cx.defer(gone, move |this, end, cx| this.ended(&id, end, cx)),

@@ -7,6 +7,7 @@ use protos::ids::ContainerId;
 use super::DockerError;
 use super::actor::{DockerContainerizer, State, name};
 use crate::containerizer::Termination;
+use crate::containerizer::launcher::Victim;
 
 impl DockerContainerizer {
     pub(super) fn ended(&mut self, id: &ContainerId, end: Ended, cx: &mut Ctx<Self>) {
@@ -47,14 +48,15 @@ impl DockerContainerizer {
         let Some(container) = self.containers.get_mut(id) else { return };
         let started = container.pid.is_some();
         let (api, grace) = (self.api.clone(), self.options.stop_timeout);
-        let (container_name, pid) = (name(id), container.pid);
-        let (launcher, os, owned) = (self.launcher.clone(), cx.subprocesses(), id.clone());
+        let (container_name, launcher, os) = (name(id), self.launcher.clone(), cx.subprocesses());
+        let (pid, ended) = (container.pid, container.ended.is_some());
+        let victim = Victim { id: id.clone(), pid, ended, sandbox: container.sandbox.clone() };
         let killed = async move {
             let stopped = match started {
                 true => api.stop(&container_name, grace).await.or_else(DockerError::or_gone),
                 false => Ok(()),
             };
-            let killed = launcher.destroy(&owned, pid, os).await;
+            let killed = launcher.destroy(victim, os).await;
             // The helper may have been making it just then.
             let again = match started {
                 true => api.stop(&container_name, grace).await.or_else(DockerError::or_gone),

@@ -49,7 +49,8 @@ impl DockerContainerizer {
                 return;
             }
         };
-        let container = Container::new(State::Fetching, config.allocation.clone(), None);
+        let container =
+            Container::new(State::Fetching, config.allocation.clone(), config.directory.clone());
         self.containers.insert(id.clone(), container);
         let request = FetchRequest {
             container: id.clone(),

@@ -2,14 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use futures::FutureExt;
 use futures::future::{BoxFuture, ready};
-use libprocess::subprocess::{Command, Ended, Output, Target};
+use futures::{FutureExt, TryFutureExt};
+use libprocess::subprocess::{Command, Ended, Output};
 use protos::ids::ContainerId;
 
-use super::{Forked, Launcher, Os, RecoveredContainer, Spec, outputs};
-
-const SIGKILL: i32 = 9;
+use super::{Forked, Launcher, Os, RecoveredContainer, Spec, Victim, outputs};
 
 pub(super) struct Direct;
 
@@ -31,14 +29,8 @@ impl Launcher for Direct {
         Some(os.wait(container.pid))
     }
 
-    fn destroy(
-        &self,
-        _: &ContainerId,
-        pid: Option<u32>,
-        os: Os,
-    ) -> BoxFuture<'static, Result<(), String>> {
-        let killed = pid.map_or(Ok(()), |pid| os.signal(Target::Tree(pid), SIGKILL));
-        ready(killed.map_err(|error| error.to_string())).boxed()
+    fn destroy(&self, victim: Victim, os: Os) -> BoxFuture<'static, Result<(), String>> {
+        os.kill_remains(victim.remains()).map_err(|error| error.to_string()).boxed()
     }
 
     fn orphans(&self, _: &BTreeSet<ContainerId>) -> Vec<ContainerId> {

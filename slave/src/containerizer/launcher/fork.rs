@@ -1,8 +1,10 @@
 //! A child that is held back: cloned, with its output in place, it becomes the helper, which waits on a
 //! pipe to be told what to do. When the slave dies before, the helper reads the pipe's end and goes.
 //!
-//! The child of a process with threads may only do what is safe in a signal handler: all memory is
-//! prepared before the clone.
+//! The child has the slave's memory until it executes the helper, on a stack of its own, and the thread
+//! that made it waits for that (`CLONE_VM`, `CLONE_VFORK`): the tables of a large slave's memory are not
+//! copied for each container. So the child may only do what is safe in a signal handler, all memory is
+//! prepared before the clone, and no handler of the slave's may run in it.
 
 use std::ffi::CString;
 use std::fs::File;
@@ -13,12 +15,19 @@ use super::Go;
 use futures::future::BoxFuture;
 use libprocess::subprocess::{Ended, ExitStatus};
 use nix::libc;
+use nix::sys::signal::{SigSet, SigmaskHow};
 use tokio::io::unix::AsyncFd;
 use tokio::io::{AsyncWriteExt, Interest};
 use tokio::net::unix::pipe;
 
 /// Where the helper finds the pipe.
 pub(super) const PIPE: RawFd = 3;
+
+/// The child's stack, in bytes: it makes a few system calls on it.
+const STACK_BYTES: usize = 64 * 1024;
+
+/// How many signals the kernel has.
+const SIGNALS: libc::c_int = 64;
 
 /// What is forked.
 pub(super) struct Plan {
@@ -81,28 +90,35 @@ pub(super) fn fork(plan: &Plan) -> io::Result<Held> {
 
 #[allow(unsafe_code, reason = "the only way to a child in other namespaces")]
 fn clone(namespaces: i32, image: &Image) -> io::Result<(u32, OwnedFd)> {
-    let flags = i64::from(libc::SIGCHLD | libc::CLONE_PIDFD | namespaces);
+    let shared = libc::CLONE_VM | libc::CLONE_VFORK;
+    let flags = libc::SIGCHLD | libc::CLONE_PIDFD | shared | namespaces;
+    let mut stack = Vec::<u8>::with_capacity(STACK_BYTES);
     let mut process: RawFd = -1;
-    let none = std::ptr::null_mut::<libc::c_void>();
-    // SAFETY: without CLONE_VM and with no stack given this is fork(2): the child runs on a copy of
-    // this stack. It calls `child`, which never returns and neither allocates nor locks. The kernel
-    // writes the process's descriptor to `process`, which outlives the call.
-    let pid = unsafe { libc::syscall(libc::SYS_clone, flags, none, &raw mut process, none, none) };
-    match pid {
-        0 => child(image),
-        -1 => Err(io::Error::last_os_error()),
-        pid => {
-            // SAFETY: the kernel made this descriptor for us alone.
-            let process = unsafe { OwnedFd::from_raw_fd(process) };
-            // Process ids are positive and below 2^22.
-            Ok((u32::try_from(pid).unwrap_or_default(), process))
-        }
-    }
+    let argument = std::ptr::from_ref(image).cast_mut().cast();
+    // A handler in the child would run on the slave's memory: no signal comes while it has handlers.
+    let before = SigSet::all().thread_swap_mask(SigmaskHow::SIG_SETMASK)?;
+    // SAFETY: the stack and the image outlive the child's use of them, as this thread goes on only when
+    // the child has executed the helper or is gone. The child runs `child`, which never returns and
+    // neither allocates nor locks nor writes to memory but its stack and this thread's errno. Stacks
+    // grow down, the C library aligns their top. The kernel writes the process's descriptor to
+    // `process`.
+    let pid = unsafe {
+        let top = stack.as_mut_ptr().add(STACK_BYTES).cast();
+        libc::clone(child, top, flags, argument, &raw mut process)
+    };
+    let failed = io::Error::last_os_error();
+    before.thread_set_mask()?;
+    // Process ids are positive.
+    let pid = u32::try_from(pid).map_err(|_| failed)?;
+    // SAFETY: the kernel made this descriptor for us alone.
+    Ok((pid, unsafe { OwnedFd::from_raw_fd(process) }))
 }
 
 /// What the child does: takes its place and becomes the helper.
 #[allow(unsafe_code, reason = "between clone and exec there are only system calls")]
-fn child(image: &Image) -> ! {
+extern "C" fn child(image: *mut libc::c_void) -> libc::c_int {
+    // SAFETY: `clone` hands over an image that it keeps.
+    let image = unsafe { &*image.cast_const().cast::<Image>() };
     let [null, out, err, read, _] = image.fds;
     // SAFETY: all calls are async-signal-safe, all pointers are to memory made before the clone.
     unsafe {
@@ -119,6 +135,13 @@ fn child(image: &Image) -> ! {
         let closed = libc::syscall(libc::SYS_close_range, PIPE + 1, libc::c_int::MAX, 0);
         if !placed || closed != 0 {
             libc::_exit(125);
+        }
+        // Handlers are the child's own: those of the slave go, then signals may come.
+        for signal in 1..=SIGNALS {
+            // The kernel's structure, not the C library's; all zero it is the default action.
+            let default = [0_u64; 4];
+            let size = size_of::<u64>();
+            libc::syscall(libc::SYS_rt_sigaction, signal, default.as_ptr(), 0_usize, size);
         }
         let mut none = std::mem::zeroed::<libc::sigset_t>();
         libc::sigemptyset(&raw mut none);

@@ -14,7 +14,9 @@ use protos::ids::ContainerId;
 
 use super::cgroup::Cgroups;
 use super::posix::{Posix, adopt, forked, launch_info};
-use super::{ContainerizerOptions, Forked, Launcher, LauncherError, Os, RecoveredContainer, Spec};
+use super::{
+    ContainerizerOptions, Forked, Launcher, LauncherError, Os, RecoveredContainer, Spec, Victim,
+};
 
 /// Between two rounds of killing.
 const AGAIN: Duration = Duration::from_millis(5);
@@ -63,16 +65,11 @@ impl Launcher for Linux {
         adopt(container)
     }
 
-    fn destroy(
-        &self,
-        id: &ContainerId,
-        pid: Option<u32>,
-        os: Os,
-    ) -> BoxFuture<'static, Result<(), String>> {
-        let (node, cgroups, id, limit) =
-            (self.node.clone(), self.cgroups.clone(), id.clone(), self.limit);
+    fn destroy(&self, victim: Victim, os: Os) -> BoxFuture<'static, Result<(), String>> {
+        let (node, cgroups, limit) = (self.node.clone(), self.cgroups.clone(), self.limit);
+        let Victim { id, pid, ended, .. } = victim;
         Box::pin(async move {
-            if let Some(pid) = pid {
+            if let Some(pid) = pid.filter(|_| !ended) {
                 // It may have been forked by a slave that died before it entered the cgroup.
                 let _ = os.signal(Target::Process(pid), SIGKILL);
             }

@@ -17,7 +17,7 @@ use std::sync::Arc;
 use futures::future::BoxFuture;
 use isolators::LaunchInfo;
 use libprocess::Node;
-use libprocess::subprocess::{Ended, Subprocesses};
+use libprocess::subprocess::{Ended, Remains, Subprocesses};
 use protos::ids::ContainerId;
 
 use super::{ContainerConfig, ContainerizerOptions, RecoveredContainer};
@@ -56,6 +56,28 @@ pub(super) struct Forked {
     pub(super) ended: BoxFuture<'static, Ended>,
 }
 
+/// A container that is to be killed.
+pub(super) struct Victim {
+    pub(super) id: ContainerId,
+    /// Its first process, if it is known.
+    pub(super) pid: Option<u32>,
+    /// That process has ended: its number may be another's by now.
+    pub(super) ended: bool,
+    pub(super) sandbox: PathBuf,
+}
+
+impl Victim {
+    /// What may be left of it.
+    fn remains(self) -> Remains {
+        // All of its processes have that in their environment, unless they take care not to.
+        let mark = Some((DIRECTORY.to_owned(), self.sandbox.display().to_string()));
+        Remains { pid: self.pid, reaped: self.ended, mark }
+    }
+}
+
+/// The variable that names the sandbox.
+const DIRECTORY: &str = "MESOS_DIRECTORY";
+
 /// Lets a first process run.
 pub(super) type Go = Box<dyn FnOnce() -> BoxFuture<'static, Result<(), String>> + Send>;
 
@@ -70,12 +92,7 @@ pub(super) trait Launcher: Send + Sync {
     /// it is gone already, or the process of that number is another one meanwhile.
     fn adopt(&self, container: &RecoveredContainer, os: Os) -> Option<BoxFuture<'static, Ended>>;
     /// Kills everything in a container; ready when nothing more can be done now.
-    fn destroy(
-        &self,
-        id: &ContainerId,
-        pid: Option<u32>,
-        os: Os,
-    ) -> BoxFuture<'static, Result<(), String>>;
+    fn destroy(&self, victim: Victim, os: Os) -> BoxFuture<'static, Result<(), String>>;
     /// Containers that are on the host and not among the known ones.
     fn orphans(&self, known: &BTreeSet<ContainerId>) -> Vec<ContainerId>;
 }

@@ -4,20 +4,18 @@ use std::collections::BTreeSet;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
-use futures::FutureExt;
 use futures::future::{BoxFuture, ready};
+use futures::{FutureExt, TryFutureExt};
 use isolators::marks;
-use libprocess::subprocess::{Ended, Target};
+use libprocess::subprocess::Ended;
 use protos::ids::ContainerId;
 use protos::mesos;
 
 use super::{
-    ContainerizerOptions, Forked, Launcher, Os, RecoveredContainer, Spec, fork, output, outputs,
-    unknown_end,
+    ContainerizerOptions, DIRECTORY, Forked, Launcher, Os, RecoveredContainer, Spec, Victim, fork,
+    output, outputs, unknown_end,
 };
 use crate::logger::LoggerOptions;
-
-const SIGKILL: i32 = 9;
 
 /// Numeric user and group of a user's name.
 ///
@@ -62,7 +60,7 @@ impl Posix {
         let plan = fork::Plan {
             argv,
             // By it a restarted slave knows the process again.
-            env: vec![format!("MESOS_DIRECTORY={directory}")],
+            env: vec![format!("{DIRECTORY}={directory}")],
             stdout: open(&stdout)?,
             stderr: open(&stderr)?,
             namespaces: spec.info.clone_namespaces.iter().fold(0, |all, one| all | one),
@@ -113,14 +111,8 @@ impl Launcher for Posix {
         adopt(container)
     }
 
-    fn destroy(
-        &self,
-        _: &ContainerId,
-        pid: Option<u32>,
-        os: Os,
-    ) -> BoxFuture<'static, Result<(), String>> {
-        let killed = pid.map_or(Ok(()), |pid| os.signal(Target::Tree(pid), SIGKILL));
-        ready(killed.map_err(|error| error.to_string())).boxed()
+    fn destroy(&self, victim: Victim, os: Os) -> BoxFuture<'static, Result<(), String>> {
+        os.kill_remains(victim.remains()).map_err(|error| error.to_string()).boxed()
     }
 
     fn orphans(&self, _: &BTreeSet<ContainerId>) -> Vec<ContainerId> {
