@@ -2,7 +2,7 @@
 //! are to be killed at the same time, on a thread of its own: with hundreds of containers a look takes
 //! milliseconds.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::OnceLock;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
@@ -100,18 +100,27 @@ fn seeds(table: &[Stat], remains: &[Remains]) -> BTreeSet<i32> {
     });
     let mut seeds: BTreeSet<i32> = roots.collect();
     if remains.iter().any(|one| one.mark.is_some()) {
-        // Who left its parents and its session is known by its environment alone.
-        let runaway = |stat: &&Stat| {
-            let alone = stat.session == stat.pid || !alive.contains(&stat.session);
-            stat.state != b'Z' && stat.session > 0 && (stat.parent == INIT || alone)
-        };
         let marked = |stat: &&Stat| {
             let mut marks = remains.iter().filter_map(|one| one.mark.as_ref());
             marks.any(|(name, value)| processes::is_marked(stat.pid, (name, value)))
         };
-        seeds.extend(table.iter().filter(runaway).filter(marked).map(|stat| stat.pid));
+        seeds.extend(runaways(table).filter(marked).map(|stat| stat.pid));
     }
     seeds
+}
+
+/// Processes that left their parents and their session, which are known by their environment alone. Those
+/// that descend from this process are found by their descent.
+fn runaways(table: &[Stat]) -> impl Iterator<Item = &Stat> {
+    let parents: BTreeMap<i32, i32> = table.iter().map(|stat| (stat.pid, stat.parent)).collect();
+    let own = i32::try_from(std::process::id()).unwrap_or(i32::MAX);
+    table.iter().filter(move |stat| {
+        let alone = stat.session == stat.pid || !parents.contains_key(&stat.session);
+        let away = stat.state != b'Z' && stat.session > 0 && (stat.parent == INIT || alone);
+        let mut ancestors = std::iter::successors(Some(stat.pid), |pid| parents.get(pid).copied());
+        // A process that was forked while the table was read may seem its own ancestor.
+        away && !ancestors.by_ref().take(parents.len()).any(|pid| pid == own)
+    })
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! Bounds on what peers can make a node hold.
 
+use tokio::net::TcpStream;
+
 /// What a node takes from, and keeps for, its peers. All have defaults that serve clusters of tens
 /// of thousands of nodes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,6 +23,19 @@ pub struct Limits {
     pub queued_bytes: usize,
     /// Bytes that may wait for any peer, whatever waits for others.
     pub queued_bytes_reserved: usize,
+    /// Connections end with a reset when they are closed. Otherwise the kernel keeps the port of each
+    /// for a minute: where processes come and go in hundreds a second, it runs out of ports, and takes
+    /// longer and longer to find one. What was sent and not delivered when a connection is closed is
+    /// lost: for processes that end when their peer has confirmed all that they had to say.
+    pub reset_on_close: bool,
+}
+
+impl Limits {
+    /// Sets up a connection that was just opened.
+    pub(crate) fn prepare(&self, stream: &TcpStream) -> std::io::Result<()> {
+        stream.set_nodelay(true)?;
+        if self.reset_on_close { stream.set_zero_linger() } else { Ok(()) }
+    }
 }
 
 impl Default for Limits {
@@ -33,6 +48,7 @@ impl Default for Limits {
             queued_bytes_per_peer: 256 << 20,
             queued_bytes: 512 << 20,
             queued_bytes_reserved: 64 << 10,
+            reset_on_close: false,
         }
     }
 }

@@ -347,7 +347,7 @@ async fn accept(listener: TcpListener, shared: Rc<connection::Shared>) {
 
 async fn secure_and_serve(stream: TcpStream, peer: SocketAddr, shared: &Rc<connection::Shared>) {
     let opened = async {
-        stream.set_nodelay(true)?;
+        shared.limits.prepare(&stream)?;
         match &shared.tls {
             None => Ok(io::Io::new(Box::new(stream))),
             Some(tls) => tls.accept(stream).await,

@@ -227,7 +227,7 @@ impl Outbound {
 
     async fn dial(&self, peer: SocketAddrV4) -> std::io::Result<Io> {
         let stream = TcpStream::connect(peer).await?;
-        stream.set_nodelay(true)?;
+        self.limits.prepare(&stream)?;
         match &self.tls {
             None => Ok(Io::new(Box::new(stream))),
             Some(tls) => tls.connect(stream, peer).await,

@@ -41,7 +41,10 @@ pub(super) fn serve(program: &str, inside: Option<Inside>, runner: Arc<dyn Runne
         let node = NodeConfig::default();
         // The slave is reached from this address, so it can reach this address.
         let ip = local_address(*settings.slave.address().ip());
-        let config = real::Config { ip, node, adopt_orphans: true, ..real::Config::default() };
+        // It ends when its slave has confirmed its last update, and hundreds may end in a second.
+        let limits = real::Limits { reset_on_close: true, ..real::Limits::default() };
+        let defaults = real::Config::default();
+        let config = real::Config { ip, node, limits, adopt_orphans: true, ..defaults };
         let config = config.from_env(|name| std::env::var(name).ok());
         let node = match config {
             Ok(config) => real::start(config).await,
