@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 
-use common::{Host, Shell, until};
+use common::{Host, Shell, eventually, until};
 use isolators::filesystem::mounts;
 use isolators::{ContainerSetup, Options};
 use libprocess::real::run;
@@ -249,6 +249,53 @@ fn du_container_beyond_its_disk_is_limited_within_the_interval() {
         assert_eq!(limitation.reason(), Reason::ContainerLimitationDisk);
         assert!(limitation.message().contains("exceeds quota (1MB)"), "{}", limitation.message());
         assert!(host.used(&id).await.disk_used_bytes() >= 2 << 20);
+        host.clean(&id).await;
+    });
+}
+
+#[test]
+fn du_volume_with_the_name_of_a_pattern_hides_nothing_of_the_sandbox() {
+    run(async {
+        let work_dir = tempfile::tempdir().unwrap();
+        let options = Options {
+            work_dir: work_dir.path().to_owned(),
+            enforce_container_disk_quota: true,
+            container_disk_watch_interval: Duration::from_millis(100),
+            ..Options::new("filesystem/posix,disk/du")
+        };
+        let host = Host::start(options).await;
+        let setup = setup(work_dir.path(), parse(&[volume("one", "*", "RW")]));
+        std::fs::write(setup.directory.join("file"), vec![1; 2 << 20]).unwrap();
+        let (id, _) = host.prepare(&setup).await;
+        let limitation = until("the limit is hit", host.watch(&id)).await.expect("a limitation");
+        assert!(limitation.message().contains("exceeds quota (1MB)"), "{}", limitation.message());
+        host.clean(&id).await;
+    });
+}
+
+#[test]
+fn du_mounted_volume_does_not_count_in_the_sandbox() {
+    run(async {
+        let work_dir = Mounted(tempfile::tempdir().unwrap());
+        let root = work_dir.0.path().canonicalize().unwrap();
+        let options = Options {
+            work_dir: root.clone(),
+            runtime_dir: root.join("run"),
+            linux_launcher: true,
+            container_disk_watch_interval: Duration::from_millis(100),
+            ..Options::new("filesystem/linux,disk/du")
+        };
+        let host = Host::start(options).await;
+        let store = root.join("volumes/roles/r/one");
+        std::fs::create_dir_all(&store).unwrap();
+        std::fs::write(store.join("file"), vec![1; 2 << 20]).unwrap();
+        let setup = setup(&root, parse(&[volume("one", "da[t]a", "RW")]));
+        let (id, _) = host.prepare(&setup).await;
+        eventually("it is measured", async || host.used(&id).await.disk_used_bytes.is_some()).await;
+        let used = host.used(&id).await;
+        assert!(used.disk_used_bytes() < 1 << 20, "{}", used.disk_used_bytes());
+        let volume = used.disk_statistics.iter().find(|it| it.persistence.is_some()).unwrap();
+        assert!(volume.used_bytes() >= 2 << 20);
         host.clean(&id).await;
     });
 }
