@@ -2,6 +2,7 @@
 //! of containers beyond their disk.
 
 use std::collections::BTreeMap;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,8 +34,8 @@ struct Watched {
 struct Container {
     directory: PathBuf,
     paths: BTreeMap<PathBuf, Watched>,
-    /// Where volumes are seen in the sandbox: they do not count there.
-    excluded: Vec<String>,
+    /// Persistent volumes, by where they are seen in the sandbox: they do not count there.
+    volumes: BTreeMap<PathBuf, PathBuf>,
     limited: Option<Limited>,
     limitation: Option<Limitation>,
 }
@@ -62,7 +63,7 @@ impl DiskDu {
         let container = Container {
             directory: setup.directory.clone(),
             paths: BTreeMap::new(),
-            excluded: Vec::new(),
+            volumes: BTreeMap::new(),
             limited: None,
             limitation: None,
         };
@@ -78,8 +79,12 @@ impl DiskDu {
             watched.used = container.paths.get(path).and_then(|known| known.used);
         }
         container.paths = paths;
-        let volumes = ContainerSetup::from(allocation.clone()).persistent_volumes();
-        container.excluded = volumes.into_iter().map(|(_, volume)| volume.container_path).collect();
+        let volumes = ContainerSetup::from(allocation.clone()).persistent_volumes().into_iter();
+        let sources = volumes.filter_map(|(resource, volume)| {
+            let source = persistent::host_path(&self.work_dir, &resource)?;
+            Some((PathBuf::from(volume.container_path), source))
+        });
+        container.volumes = sources.filter(|(path, _)| path.is_relative()).collect();
     }
 
     /// Measures all paths of a container, one after the other, and comes back after the interval.
@@ -89,8 +94,8 @@ impl DiskDu {
         let mut commands = Vec::new();
         for path in container.paths.keys() {
             let is_sandbox = *path == container.directory;
-            let excluded = if is_sandbox { container.excluded.as_slice() } else { &[] };
-            commands.push((path.clone(), command(path, excluded)));
+            let excluded = if is_sandbox { mounted(path, &container.volumes) } else { Vec::new() };
+            commands.push((path.clone(), command(path, &excluded)));
         }
         let measured = async move {
             let mut sizes = Vec::new();
@@ -175,9 +180,34 @@ fn exceeded(path: &Path, watched: &Watched) -> Option<Limitation> {
     })
 }
 
-fn command(path: &Path, excluded: &[String]) -> Command {
+/// Where volumes are mounted in a sandbox at this moment. Nothing else may stay uncounted, whatever
+/// the container has put in their places. (A link to one does not lead `du` astray.)
+fn mounted(sandbox: &Path, volumes: &BTreeMap<PathBuf, PathBuf>) -> Vec<PathBuf> {
+    let is_volume = |path: &Path, source: &Path| {
+        let (Ok(there), Ok(volume)) = (path.symlink_metadata(), source.metadata()) else {
+            return false;
+        };
+        there.is_dir() && (there.dev(), there.ino()) == (volume.dev(), volume.ino())
+    };
+    let places = volumes.iter().map(|(path, source)| (sandbox.join(path), source));
+    places.filter(|(path, source)| is_volume(path, source)).map(|(path, _)| path).collect()
+}
+
+/// A path as a pattern that matches nothing else.
+fn pattern(path: &Path) -> String {
+    let mut pattern = String::new();
+    for character in path.display().to_string().chars() {
+        if matches!(character, '*' | '?' | '[' | ']' | '\\') {
+            pattern.push('\\');
+        }
+        pattern.push(character);
+    }
+    pattern
+}
+
+fn command(path: &Path, excluded: &[PathBuf]) -> Command {
     let mut argv: Vec<String> = ["du", "-k", "-s"].map(str::to_owned).into();
-    argv.extend(excluded.iter().map(|inner| format!("--exclude={}", path.join(inner).display())));
+    argv.extend(excluded.iter().map(|inner| format!("--exclude={}", pattern(inner))));
     argv.extend(["--".to_owned(), path.display().to_string()]);
     Command {
         program: "du".to_owned(),
@@ -314,7 +344,22 @@ mod tests {
         assert_eq!(kilobytes("12\t/a\n"), Some(12));
         assert_eq!(kilobytes("du: nothing\n"), None);
         assert_eq!(kilobytes(""), None);
-        let command = command(Path::new("/s"), &["data".to_owned()]);
-        assert_eq!(command.argv, ["du", "-k", "-s", "--exclude=/s/data", "--", "/s"]);
+        let command = command(Path::new("/s"), &["/s/data".into(), r"/s/a*[b]?\c".into()]);
+        let excluded = ["--exclude=/s/data", r"--exclude=/s/a\*\[b\]\?\\c"];
+        assert_eq!(command.argv, [&["du", "-k", "-s"], &excluded[..], &["--", "/s"]].concat());
+    }
+
+    #[test]
+    fn du_leaves_out_volumes_and_nothing_that_is_in_their_place() {
+        let place = tempfile::tempdir().unwrap();
+        let (sandbox, source) = (place.path().join("s"), place.path().join("volume"));
+        std::fs::create_dir_all(sandbox.join("data")).unwrap();
+        let volumes = BTreeMap::from([("data".into(), source.clone())]);
+        assert_eq!(mounted(&sandbox, &volumes), Vec::<PathBuf>::new());
+        std::fs::create_dir(&source).unwrap();
+        assert_eq!(mounted(&sandbox, &volumes), Vec::<PathBuf>::new());
+        // What is mounted there is the volume itself.
+        let volumes = BTreeMap::from([("data".into(), sandbox.join("data"))]);
+        assert_eq!(mounted(&sandbox, &volumes), [sandbox.join("data")]);
     }
 }

@@ -108,7 +108,9 @@ pub fn bind(
     }
 }
 
-/// Makes a mount read-only; follows the bind mount of the same target.
+/// Makes a mount read-only, and what is mounted below it; follows the bind mount of the same target.
+/// A launcher does it by [`make_read_only`](crate::filesystem::mounts::make_read_only): for a remount
+/// the kernel ignores [`MS_REC`], and clears what is not told.
 pub fn read_only(target: impl Into<String>) -> ContainerMountInfo {
     ContainerMountInfo {
         target: target.into(),

@@ -4,10 +4,12 @@
 
 mod common;
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 
-use common::{Host, Shell, until};
+use common::{Host, Shell, eventually, until};
+use isolators::filesystem::mounts;
 use isolators::{ContainerSetup, Options};
 use libprocess::real::run;
 use protos::mesos::task_status::Reason;
@@ -39,8 +41,8 @@ struct Mounted(tempfile::TempDir);
 
 impl Drop for Mounted {
     fn drop(&mut self) {
-        for point in isolators::filesystem::mounts::below(self.0.path()).unwrap() {
-            let _ = isolators::filesystem::mounts::detach(&point);
+        for point in mounts::below(&self.0.path().canonicalize().unwrap()).unwrap() {
+            let _ = mounts::detach(&point);
         }
     }
 }
@@ -110,6 +112,105 @@ fn linux_volume_does_not_follow_a_link_out_of_the_sandbox() {
     });
 }
 
+/// Renames the directory in which a volume is, and has a link lead elsewhere in its place: to a
+/// directory that has an entry of the volume's name.
+fn lead_astray(sandbox: &Path, outside: &Path) {
+    std::fs::rename(sandbox.join("a"), sandbox.join("b")).unwrap();
+    std::os::unix::fs::symlink(outside, sandbox.join("a")).unwrap();
+}
+
+#[test]
+fn linux_volume_whose_directory_became_a_link_is_unmounted_and_nothing_else() {
+    run(async {
+        let work_dir = Mounted(tempfile::tempdir().unwrap());
+        let root = work_dir.0.path().canonicalize().unwrap();
+        let options = Options {
+            work_dir: root.clone(),
+            runtime_dir: root.join("run"),
+            linux_launcher: true,
+            ..Options::new("filesystem/linux")
+        };
+        let host = Host::start(options).await;
+        let setup = setup(&root, parse(&[volume("one", "a/proc", "RW")]));
+        let (id, _) = host.prepare(&setup).await;
+        std::fs::write(root.join("volumes/roles/r/one/file"), "x").unwrap();
+        let victim = root.join("outside/proc");
+        mounts::memory(&victim, nix::mount::MsFlags::empty(), "size=1m").unwrap();
+        lead_astray(&setup.directory, &root.join("outside"));
+        assert!(setup.directory.join("b/proc/file").exists());
+        host.update(&id, parse(&[]).into()).await;
+        assert_eq!(mounts::below(&victim).unwrap(), std::slice::from_ref(&victim));
+        // The container does not keep what it is to have no longer.
+        assert!(!setup.directory.join("b/proc/file").exists());
+        for path in ["a/proc", "a/new/data"] {
+            let refused = parse(&[volume("two", path, "RW")]);
+            let reason = host.update_fails(&id, refused.into()).await;
+            assert!(reason.contains("leads out of the sandbox"), "{reason}");
+        }
+        assert_eq!(mounts::below(&root.join("outside")).unwrap(), [victim]);
+        assert!(!root.join("outside/new").exists());
+        host.clean(&id).await;
+    });
+}
+
+#[test]
+fn linux_volume_is_known_again_by_a_later_slave_and_unmounted_where_it_is() {
+    run(async {
+        let work_dir = Mounted(tempfile::tempdir().unwrap());
+        let root = work_dir.0.path().canonicalize().unwrap();
+        std::fs::create_dir(root.join("real")).unwrap();
+        std::os::unix::fs::symlink("real", root.join("work")).unwrap();
+        let options = Options {
+            work_dir: root.join("work"),
+            runtime_dir: root.join("run"),
+            linux_launcher: true,
+            ..Options::new("filesystem/linux")
+        };
+        let host = Host::start(options).await;
+        let volumes = parse(&[volume("one", "a/my data", "RW"), volume("two", "two", "RO")]);
+        let setup = setup(&root.join("work"), volumes);
+        let (id, _) = host.prepare(&setup).await;
+        let sandbox = root.join("real/sandbox");
+        let points = || BTreeSet::from_iter(mounts::below(&sandbox).unwrap());
+        let both = BTreeSet::from([sandbox.join("two"), sandbox.join("a/my data")]);
+        assert_eq!(points(), both);
+        let later = host.restarted().await;
+        later.recover(&id, std::process::id(), &setup).await;
+        later.update(&id, setup.allocation.clone()).await;
+        assert_eq!(points(), both);
+        std::fs::rename(sandbox.join("a"), sandbox.join("b")).unwrap();
+        later.update(&id, parse(&[volume("two", "two", "RO")]).into()).await;
+        assert_eq!(points(), BTreeSet::from([sandbox.join("two")]));
+        later.clean(&id).await;
+        assert_eq!(points(), BTreeSet::new());
+    });
+}
+
+#[test]
+fn posix_volume_whose_directory_became_a_link_is_neither_removed_nor_made_elsewhere() {
+    run(async {
+        let work_dir = tempfile::tempdir().unwrap();
+        let options =
+            Options { work_dir: work_dir.path().to_owned(), ..Options::new("filesystem/posix") };
+        let host = Host::start(options).await;
+        let setup = setup(work_dir.path(), parse(&[volume("one", "a/etc", "RW")]));
+        let (id, _) = host.prepare(&setup).await;
+        let outside = work_dir.path().join("outside");
+        std::fs::create_dir_all(outside.join("etc")).unwrap();
+        std::fs::write(outside.join("etc/passwd"), "x").unwrap();
+        lead_astray(&setup.directory, &outside);
+        host.update(&id, parse(&[]).into()).await;
+        assert!(outside.join("etc/passwd").exists());
+        for path in ["a/data", "a/new/data"] {
+            let refused = parse(&[volume("two", path, "RW")]);
+            let reason = host.update_fails(&id, refused.into()).await;
+            assert!(reason.contains("leads out of the sandbox"), "{reason}");
+        }
+        assert_eq!(std::fs::read_dir(&outside).unwrap().count(), 1);
+        host.clean(&id).await;
+    });
+}
+
 #[test]
 fn posix_volumes_are_links_that_follow_the_allocation() {
     run(async {
@@ -148,6 +249,53 @@ fn du_container_beyond_its_disk_is_limited_within_the_interval() {
         assert_eq!(limitation.reason(), Reason::ContainerLimitationDisk);
         assert!(limitation.message().contains("exceeds quota (1MB)"), "{}", limitation.message());
         assert!(host.used(&id).await.disk_used_bytes() >= 2 << 20);
+        host.clean(&id).await;
+    });
+}
+
+#[test]
+fn du_volume_with_the_name_of_a_pattern_hides_nothing_of_the_sandbox() {
+    run(async {
+        let work_dir = tempfile::tempdir().unwrap();
+        let options = Options {
+            work_dir: work_dir.path().to_owned(),
+            enforce_container_disk_quota: true,
+            container_disk_watch_interval: Duration::from_millis(100),
+            ..Options::new("filesystem/posix,disk/du")
+        };
+        let host = Host::start(options).await;
+        let setup = setup(work_dir.path(), parse(&[volume("one", "*", "RW")]));
+        std::fs::write(setup.directory.join("file"), vec![1; 2 << 20]).unwrap();
+        let (id, _) = host.prepare(&setup).await;
+        let limitation = until("the limit is hit", host.watch(&id)).await.expect("a limitation");
+        assert!(limitation.message().contains("exceeds quota (1MB)"), "{}", limitation.message());
+        host.clean(&id).await;
+    });
+}
+
+#[test]
+fn du_mounted_volume_does_not_count_in_the_sandbox() {
+    run(async {
+        let work_dir = Mounted(tempfile::tempdir().unwrap());
+        let root = work_dir.0.path().canonicalize().unwrap();
+        let options = Options {
+            work_dir: root.clone(),
+            runtime_dir: root.join("run"),
+            linux_launcher: true,
+            container_disk_watch_interval: Duration::from_millis(100),
+            ..Options::new("filesystem/linux,disk/du")
+        };
+        let host = Host::start(options).await;
+        let store = root.join("volumes/roles/r/one");
+        std::fs::create_dir_all(&store).unwrap();
+        std::fs::write(store.join("file"), vec![1; 2 << 20]).unwrap();
+        let setup = setup(&root, parse(&[volume("one", "da[t]a", "RW")]));
+        let (id, _) = host.prepare(&setup).await;
+        eventually("it is measured", async || host.used(&id).await.disk_used_bytes.is_some()).await;
+        let used = host.used(&id).await;
+        assert!(used.disk_used_bytes() < 1 << 20, "{}", used.disk_used_bytes());
+        let volume = used.disk_statistics.iter().find(|it| it.persistence.is_some()).unwrap();
+        assert!(volume.used_bytes() >= 2 << 20);
         host.clean(&id).await;
     });
 }

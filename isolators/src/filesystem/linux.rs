@@ -2,14 +2,18 @@
 //! persistent volumes.
 
 use std::collections::BTreeMap;
-use std::os::unix::fs::chown;
-use std::path::{Component, Path, PathBuf};
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::{MetadataExt, chown};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use libprocess::{Ctx, Process, Routes};
+use nix::sys::stat::fstat;
 use protos::ids::ContainerId;
 use protos::mesos::{Resource, Volume};
 
+use super::beneath::{Beneath, BeneathError, shown};
+use super::table::Mount;
 use super::{mounts, root};
 use crate::front::{IsolatorProcess, Later, now};
 use crate::launch::{self, LaunchInfo};
@@ -23,8 +27,15 @@ const CONTAINERS_NEW_ROOTFS: &str = "containerizer/mesos/filesystem/containers_n
 
 struct Container {
     setup: Arc<ContainerSetup>,
-    /// Volumes that are mounted in the sandbox, with their sources; empty where they are not known.
-    mounted: BTreeMap<PathBuf, PathBuf>,
+    /// Volumes that are mounted in the sandbox.
+    mounted: BTreeMap<PathBuf, Mounted>,
+}
+
+struct Mounted {
+    /// What is shown there; None where an earlier slave mounted it.
+    source: Option<PathBuf>,
+    /// By which it is found again: its path is in the container's hands.
+    id: u64,
 }
 
 /// The isolator's actor.
@@ -96,11 +107,10 @@ impl FilesystemLinux {
 
     /// Mounts in the sandbox what is new, and takes away what is not wanted any more.
     fn change(&mut self, id: &ContainerId, allocation: &Allocation) -> Result<(), String> {
-        let Some(container) = self.containers.get(id) else {
-            return Err("it is not prepared".to_owned());
-        };
+        let container = self.containers.get(id).ok_or("it is not prepared")?;
         let setup = container.setup.clone();
-        let mut gone = container.mounted.clone();
+        let mut gone: BTreeMap<PathBuf, u64> =
+            container.mounted.iter().map(|(path, mounted)| (path.clone(), mounted.id)).collect();
         let volumes = ContainerSetup::from(allocation.clone()).persistent_volumes();
         let mut added = Vec::new();
         for (resource, volume) in volumes {
@@ -109,60 +119,129 @@ impl FilesystemLinux {
                 continue;
             }
             let source = self.source(&resource, &volume)?;
-            let is_there = |known: &PathBuf| *known == source || known.as_os_str().is_empty();
-            if gone.get(&path).is_some_and(is_there) {
+            let is_there = |known: &Mounted| known.source.as_ref().is_none_or(|it| *it == source);
+            if container.mounted.get(&path).is_some_and(is_there) {
                 gone.remove(&path);
                 continue;
             }
             added.push((path, source, resource, volume));
         }
-        for path in gone.into_keys() {
-            let target = setup.directory.join(&path);
-            mounts::detach(&target)
-                .map_err(|error| format!("cannot unmount '{}': {error}", target.display()))?;
-            self.forget(id, &path);
+        if gone.is_empty() && added.is_empty() {
+            return Ok(());
+        }
+        let sandbox = Beneath::sandbox(id, &setup.directory).map_err(|error| error.to_string())?;
+        for (path, mount) in gone {
+            mounts::take_away(&sandbox, mount).map_err(|error| error.to_string())?;
+            if let Some(container) = self.containers.get_mut(id) {
+                container.mounted.remove(&path);
+            }
         }
         for (path, source, resource, volume) in added {
             make_volume(&source, &resource, &setup)?;
-            let target = inside(&setup.directory, &path)?;
-            let shown = match is_writable(&volume) {
-                true => mounts::bind(&source, &target),
-                false => mounts::bind_read_only(&source, &target, &self.stage),
-            };
-            shown.map_err(|error| format!("cannot mount '{}': {error}", target.display()))?;
+            let target = sandbox.make(&path).map_err(|error| error.to_string())?;
+            let mount = self.mount(&sandbox, &path, &target, &source, is_writable(&volume))?;
             if let Some(container) = self.containers.get_mut(id) {
-                container.mounted.insert(path, source);
+                container.mounted.insert(path, Mounted { source: Some(source), id: mount });
             }
         }
         Ok(())
     }
 
-    fn forget(&mut self, id: &ContainerId, path: &Path) {
-        if let Some(container) = self.containers.get_mut(id) {
-            container.mounted.remove(path);
+    /// Mounts a volume on a directory of a sandbox, and answers the mount's number. The container may
+    /// by now have put something else in the directory's place.
+    fn mount(
+        &self,
+        sandbox: &Beneath,
+        path: &Path,
+        target: &OwnedFd,
+        source: &Path,
+        is_writable: bool,
+    ) -> Result<u64, String> {
+        let told = |error: std::io::Error| format!("cannot mount '{}': {error}", source.display());
+        let mounted = match is_writable {
+            true => mounts::bind(source, &shown(target)),
+            false => mounts::bind_read_only(source, &shown(target), &self.stage),
+        };
+        mounted.map_err(told)?;
+        let there = sandbox.find(path).map_err(|error| error.to_string())?;
+        let seen = fstat(&there).map_err(|errno| told(errno.into()))?;
+        let wanted = source.metadata().map_err(told)?;
+        if (seen.st_dev, seen.st_ino) != (wanted.dev(), wanted.ino()) {
+            return Err(format!("'{}' was moved while it was mounted on", path.display()));
         }
+        mounts::id(&there).map_err(told)
     }
 
+    /// A container is known until nothing is mounted for it: who forgets it has its sandbox removed,
+    /// and must not find volumes in there.
     fn unmount(&mut self, id: &ContainerId) -> Result<(), String> {
-        let Some(container) = self.containers.remove(id) else { return Ok(()) };
-        if container.setup.directory.as_os_str().is_empty() {
-            return Ok(());
+        let Some(container) = self.containers.get(id) else { return Ok(()) };
+        if !container.setup.directory.as_os_str().is_empty() {
+            match Beneath::sandbox(id, &container.setup.directory) {
+                Ok(sandbox) => clear(&sandbox)?,
+                // What is not there has no mounts; a nested one that was moved is its parent's.
+                Err(error) if error.is_elsewhere() => {}
+                Err(error) => return Err(error.to_string()),
+            }
         }
-        let told = |error: std::io::Error| format!("cannot unmount its volumes: {error}");
-        for point in mounts::below(&container.setup.directory).map_err(told)? {
-            mounts::detach(&point).map_err(told)?;
+        self.containers.remove(id);
+        Ok(())
+    }
+
+    /// Unmounts what is in sandboxes of no known container.
+    fn unmount_orphans(&self, log: &slog::Logger) -> Result<(), BeneathError> {
+        let real = |directory: &Path| directory.canonicalize().unwrap_or(directory.to_owned());
+        let known: Vec<PathBuf> =
+            self.containers.values().map(|it| real(&it.setup.directory)).collect();
+        let slaves = Beneath::open(&self.work_dir.join("slaves"), Path::new(""))?;
+        let present = mounts::within(&slaves)?;
+        for mount in orphans(mounts::uppermost(&present), &known) {
+            let point = mount.point.display();
+            slog::info!(log, "unmounting an orphan's volume"; "path" => %point);
+            if let Err(error) = mounts::take_away(&slaves, mount.id) {
+                slog::warn!(log, "an orphan's volume is left"; "path" => %point,
+                    "reason" => %error);
+            }
         }
         Ok(())
     }
 }
 
+/// Unmounts all that is mounted in a sandbox.
+fn clear(sandbox: &Beneath) -> Result<(), String> {
+    let told = |error: BeneathError| error.to_string();
+    let present = mounts::within(sandbox).map_err(told)?;
+    // The last one may hide others.
+    for mount in mounts::uppermost(&present).into_iter().rev() {
+        mounts::take_away(sandbox, mount.id).map_err(told)?;
+    }
+    Ok(())
+}
+
 /// Mounts in sandboxes of no known container. None while the sandbox of one is not known.
-fn orphans<'a>(points: &'a [PathBuf], known: &[&Path]) -> Vec<&'a Path> {
+fn orphans<'a>(present: Vec<&'a Mount>, known: &[PathBuf]) -> Vec<&'a Mount> {
     if known.iter().any(|sandbox| sandbox.as_os_str().is_empty()) {
         return Vec::new();
     }
-    let is_orphan = |point: &&PathBuf| !known.iter().any(|sandbox| point.starts_with(sandbox));
-    points.iter().filter(is_orphan).map(PathBuf::as_path).collect()
+    let is_orphan = |mount: &&Mount| !known.iter().any(|sandbox| mount.point.starts_with(sandbox));
+    present.into_iter().filter(is_orphan).collect()
+}
+
+/// What an earlier slave mounted in a sandbox.
+fn found(id: &ContainerId, sandbox: &Path) -> Result<BTreeMap<PathBuf, Mounted>, BeneathError> {
+    let sandbox = match Beneath::sandbox(id, sandbox) {
+        Err(error) if error.is_elsewhere() => return Ok(BTreeMap::new()),
+        sandbox => sandbox?,
+    };
+    let (present, real) = (mounts::within(&sandbox)?, sandbox.real()?);
+    let mut mounted = BTreeMap::new();
+    for mount in mounts::uppermost(&present) {
+        if let Ok(path) = mount.point.strip_prefix(&real) {
+            // Where it comes from is not told: it is taken for what is wanted there.
+            mounted.insert(path.to_owned(), Mounted { source: None, id: mount.id });
+        }
+    }
+    Ok(mounted)
 }
 
 /// Makes the directory of a volume; the first container that uses it gets it.
@@ -177,20 +256,6 @@ fn make_volume(source: &Path, resource: &Resource, setup: &ContainerSetup) -> Re
         }
         _ => Ok(()),
     }
-}
-
-/// A directory of the sandbox to mount on; it is made if need be.
-fn inside(sandbox: &Path, path: &Path) -> Result<PathBuf, String> {
-    let leads_out = || format!("'{}' leads out of the sandbox", path.display());
-    if !path.components().all(|part| matches!(part, Component::Normal(_))) {
-        return Err(leads_out());
-    }
-    let told = |error: std::io::Error| format!("cannot create '{}': {error}", path.display());
-    let sandbox = sandbox.canonicalize().map_err(told)?;
-    let target = sandbox.join(path);
-    std::fs::create_dir_all(&target).map_err(told)?;
-    // What runs in the sandbox may have put a link there.
-    if target.canonicalize().map_err(told)? == target { Ok(target) } else { Err(leads_out()) }
 }
 
 impl Process for FilesystemLinux {
@@ -209,29 +274,20 @@ impl IsolatorProcess for FilesystemLinux {
 
     fn recover(&mut self, container: &Recovered, _: &mut Ctx<Self>) -> Result<(), String> {
         let setup = Arc::new(container.setup.clone());
-        let directory = &setup.directory;
-        let points = match directory.as_os_str().is_empty() {
-            true => Vec::new(),
-            false => mounts::below(directory)
-                .map_err(|error| format!("cannot tell what is mounted: {error}"))?,
+        let mounted = match setup.directory.as_os_str().is_empty() {
+            true => BTreeMap::new(),
+            false => found(&container.id, &setup.directory).map_err(|error| error.to_string())?,
         };
-        // Where they come from is not told: they are taken for what is wanted there.
-        let paths = points.iter().filter_map(|point| point.strip_prefix(directory).ok());
-        let mounted = paths.map(|path| (path.to_owned(), PathBuf::new())).collect();
         self.containers.insert(container.id.clone(), Container { setup, mounted });
         Ok(())
     }
 
     fn recovered(&mut self, cx: &mut Ctx<Self>) {
-        let known: Vec<&Path> =
-            self.containers.values().map(|it| it.setup.directory.as_path()).collect();
-        let points = mounts::below(&self.work_dir.join("slaves")).unwrap_or_default();
-        for point in orphans(&points, &known) {
-            slog::info!(cx.log(), "unmounting an orphan's volume"; "path" => %point.display());
-            if let Err(error) = mounts::detach(point) {
-                slog::warn!(cx.log(), "an orphan's volume is left";
-                    "path" => %point.display(), "reason" => %error);
+        match self.unmount_orphans(cx.log()) {
+            Err(error) if !error.is_elsewhere() => {
+                slog::warn!(cx.log(), "volumes of orphans are not known"; "reason" => %error);
             }
+            _ => {}
         }
     }
 
@@ -265,59 +321,4 @@ impl IsolatorProcess for FilesystemLinux {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn isolator() -> FilesystemLinux {
-        FilesystemLinux {
-            work_dir: "/work".into(),
-            sandbox_directory: "/mnt/mesos/sandbox".into(),
-            stage: "/stage".into(),
-            containers: BTreeMap::new(),
-        }
-    }
-
-    #[test]
-    fn filesystem_linux_without_image_keeps_mounts_to_itself() {
-        let setup = ContainerSetup { directory: "/sandbox".into(), ..ContainerSetup::default() };
-        let info = isolator().launch(&setup).unwrap();
-        assert_eq!(info.clone_namespaces, [launch::CLONE_NEWNS]);
-        assert_eq!(info.mounts.len(), 1);
-        assert_eq!(info.mounts[0].flags(), launch::MS_SLAVE | launch::MS_REC);
-        assert_eq!(info.working_directory(), "/sandbox");
-        assert_eq!(info.rootfs, None);
-    }
-
-    #[test]
-    fn filesystem_linux_with_image_shows_the_sandbox_in_it() {
-        let setup = ContainerSetup {
-            directory: "/sandbox".into(),
-            rootfs: Some("/image".into()),
-            ..ContainerSetup::default()
-        };
-        let info = isolator().launch(&setup).unwrap();
-        assert_eq!(info.rootfs(), "/image");
-        assert_eq!(info.working_directory(), "/mnt/mesos/sandbox");
-        let sandbox = info.mounts.iter().find(|mount| mount.source() == "/sandbox").unwrap();
-        assert_eq!(sandbox.target, "/image/mnt/mesos/sandbox");
-        assert!(info.mounts.iter().any(|mount| mount.target == "/image/proc"));
-    }
-
-    #[test]
-    fn filesystem_linux_orphans_are_mounts_of_no_known_sandbox() {
-        let points = ["/w/slaves/s/a/data", "/w/slaves/s/b/data"].map(PathBuf::from);
-        let known = Path::new("/w/slaves/s/a");
-        assert_eq!(orphans(&points, &[known]), [Path::new("/w/slaves/s/b/data")]);
-        assert!(orphans(&points, &[known, Path::new("")]).is_empty());
-    }
-
-    #[test]
-    fn filesystem_linux_mount_points_stay_in_the_sandbox() {
-        let sandbox = tempfile::tempdir().unwrap();
-        let real = sandbox.path().canonicalize().unwrap();
-        assert_eq!(inside(sandbox.path(), Path::new("a/b")).unwrap(), real.join("a/b"));
-        std::os::unix::fs::symlink("/tmp", sandbox.path().join("out")).unwrap();
-        assert!(inside(sandbox.path(), Path::new("out")).is_err());
-        assert!(inside(sandbox.path(), Path::new("../x")).is_err());
-    }
-}
+mod tests;

@@ -1,6 +1,6 @@
 //! `filesystem/posix`: containers see the host's files; persistent volumes are links in the sandbox.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
@@ -9,6 +9,7 @@ use libprocess::disk::Disk;
 use libprocess::{Ctx, Process, Routes};
 use protos::ids::ContainerId;
 
+use super::beneath::Beneath;
 use crate::front::{IsolatorProcess, Later, now};
 use crate::launch::LaunchInfo;
 use crate::options::Options;
@@ -49,7 +50,14 @@ impl FilesystemPosix {
         if changes.added.is_empty() && changes.removed.is_empty() {
             return now(Ok(()));
         }
-        apply(cx.disk(), container.directory.clone(), container.user, changes).boxed()
+        let place = Place {
+            id: id.clone(),
+            sandbox: container.directory.clone(),
+            user: container.user,
+            disk: cx.disk(),
+            log: cx.log().clone(),
+        };
+        place.apply(changes).boxed()
     }
 }
 
@@ -77,45 +85,70 @@ fn links(work_dir: &Path, allocation: &Allocation) -> Result<Links, String> {
 #[derive(Debug, PartialEq, Eq)]
 struct Changes {
     added: Links,
-    removed: BTreeSet<PathBuf>,
+    removed: Links,
 }
 
 fn changes(present: &Links, wanted: &Links) -> Changes {
+    let copied = |(path, source): (&PathBuf, &PathBuf)| (path.clone(), source.clone());
     let added = wanted.iter().filter(|(path, source)| present.get(*path) != Some(source));
-    let removed = present.keys().filter(|path| !wanted.contains_key(*path));
-    Changes {
-        added: added.map(|(path, source)| (path.clone(), source.clone())).collect(),
-        removed: removed.cloned().collect(),
+    let removed = present.iter().filter(|(path, _)| !wanted.contains_key(*path));
+    Changes { added: added.map(copied).collect(), removed: removed.map(copied).collect() }
+}
+
+/// Where links change.
+struct Place {
+    id: ContainerId,
+    sandbox: PathBuf,
+    user: Option<(u32, u32)>,
+    disk: Arc<dyn Disk>,
+    log: slog::Logger,
+}
+
+fn told<E: std::fmt::Display>(error: E) -> String {
+    error.to_string()
+}
+
+impl Place {
+    async fn apply(self, changes: Changes) -> Result<(), String> {
+        let sandbox = match is_hosts(&*self.disk).await {
+            true => Some(Beneath::sandbox(&self.id, &self.sandbox).map_err(told)?),
+            false => None,
+        };
+        for (path, source) in changes.removed {
+            match &sandbox {
+                Some(sandbox) => self.unlink(sandbox, &path, &source)?,
+                None => self.disk.remove(&self.sandbox.join(path)).await.map_err(told)?,
+            }
+        }
+        for (path, source) in changes.added {
+            self.disk.create_dir(&source).await.map_err(told)?;
+            if let Some((uid, gid)) = self.user {
+                self.disk.chown(&source, uid, gid).await.map_err(told)?;
+            }
+            match &sandbox {
+                Some(sandbox) => sandbox.link(&path, &source).map_err(told)?,
+                None => {
+                    self.disk.symlink(&source, &self.sandbox.join(path)).await.map_err(told)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn unlink(&self, sandbox: &Beneath, path: &Path, source: &Path) -> Result<(), String> {
+        if !sandbox.unlink(path, source).map_err(told)? {
+            slog::warn!(self.log, "the link to a volume is not where it was made";
+                "container" => %self.id, "path" => %path.display());
+        }
+        Ok(())
     }
 }
 
-async fn apply(
-    disk: Arc<dyn Disk>,
-    sandbox: PathBuf,
-    user: Option<(u32, u32)>,
-    changes: Changes,
-) -> Result<(), String> {
-    let told = |error: libprocess::disk::DiskError| error.to_string();
-    for path in changes.removed {
-        disk.remove(&sandbox.join(path)).await.map_err(told)?;
-    }
-    for (path, source) in changes.added {
-        disk.create_dir(&source).await.map_err(told)?;
-        if let Some((uid, gid)) = user {
-            disk.chown(&source, uid, gid).await.map_err(told)?;
-        }
-        let link = sandbox.join(path);
-        if let Some(parent) = link.parent() {
-            disk.create_dir(parent).await.map_err(told)?;
-            // What runs in the sandbox may have put a link there that leads out of it.
-            let real = disk.canonicalize(parent).await.map_err(told)?;
-            if !real.starts_with(disk.canonicalize(&sandbox).await.map_err(told)?) {
-                return Err(format!("{} leads out of the sandbox", link.display()));
-            }
-        }
-        disk.symlink(&source, &link).await.map_err(told)?;
-    }
-    Ok(())
+/// Whether a node's disk is the host's, whose sandboxes are in the hands of what runs in them. In
+/// simulated ones nobody but the slave makes links, and there are no descriptors.
+async fn is_hosts(disk: &dyn Disk) -> bool {
+    let itself = Path::new("/proc/self");
+    disk.canonicalize(itself).await.ok() == itself.canonicalize().ok()
 }
 
 impl Process for FilesystemPosix {
@@ -183,7 +216,7 @@ mod tests {
         let wanted = table(&[("a", "/1"), ("b", "/9"), ("d", "/4")]);
         let changes = changes(&present, &wanted);
         assert_eq!(changes.added, table(&[("b", "/9"), ("d", "/4")]));
-        assert_eq!(changes.removed, BTreeSet::from([PathBuf::from("c")]));
+        assert_eq!(changes.removed, table(&[("c", "/3")]));
     }
 
     fn volume(path: &str) -> Allocation {

@@ -4,20 +4,24 @@ use std::collections::BTreeSet;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use nix::mount::MsFlags;
 use nix::sys::stat::{Mode, SFlag, mknod};
 use protos::ids::ContainerId;
 use protos::mesos::DeviceAccess;
 
+use crate::filesystem::mounts;
 use crate::launch::{self, LaunchInfo};
 use crate::options::Options;
 use crate::preparer::Preparer;
 use crate::setup::{self, ContainerSetup};
 use crate::volume::target::text;
 
-/// The isolator.
+/// The isolator. Device files are kept in a file system of their own: that of the runtime directory
+/// may have devices disabled, which mounts of its files inherit. Only root may enter it, as access to
+/// a file is the container's and no other user's of the host.
 #[derive(Debug)]
 pub struct Devices {
-    runtime_dir: PathBuf,
+    store: PathBuf,
     allowed: Vec<DeviceAccess>,
 }
 
@@ -25,18 +29,24 @@ impl Devices {
     /// As the flags say.
     ///
     /// # Errors
-    /// When an allowed device has no absolute path.
+    /// When an allowed device has no absolute path, or there can be no file system for them.
     pub fn new(options: &Options) -> Result<Self, String> {
         let allowed = options.allowed_devices.clone().unwrap_or_default().allowed_devices;
         let is_bad = |entry: &&DeviceAccess| !entry.device.path().starts_with('/');
         if let Some(entry) = allowed.iter().find(is_bad) {
             return Err(format!("device path '{}' is not absolute", entry.device.path()));
         }
-        Ok(Self { runtime_dir: options.runtime_dir.clone(), allowed })
+        let mut store = options.runtime_dir.join("devices");
+        if !allowed.is_empty() {
+            let flags = MsFlags::MS_NOSUID | MsFlags::MS_NOEXEC;
+            store = mounts::memory(&store, flags, "mode=0700,size=1m")
+                .map_err(|error| format!("cannot prepare '{}': {error}", store.display()))?;
+        }
+        Ok(Self { store, allowed })
     }
 
     fn directory(&self, id: &ContainerId) -> PathBuf {
-        self.runtime_dir.join("containers").join(id.as_str()).join("devices")
+        self.store.join(id.as_str())
     }
 
     /// Makes the node of a device, with the access that is given.
@@ -91,8 +101,7 @@ impl Preparer for Devices {
     }
 
     fn recovered(&self, known: &BTreeSet<ContainerId>) {
-        let containers = self.runtime_dir.join("containers");
-        for entry in std::fs::read_dir(containers).into_iter().flatten().flatten() {
+        for entry in std::fs::read_dir(&self.store).into_iter().flatten().flatten() {
             let id = ContainerId::new(entry.file_name().to_string_lossy().into_owned());
             if !known.contains(&id) {
                 // What cannot be removed now is tried again by the next slave.
@@ -127,29 +136,75 @@ mod tests {
         Options { allowed_devices, runtime_dir: runtime_dir.to_owned(), ..Options::default() }
     }
 
+    /// A runtime directory on a file system without devices, whose mounts do not outlive the test.
+    struct Runtime(tempfile::TempDir);
+
+    impl Runtime {
+        fn new() -> Self {
+            let directory = tempfile::tempdir().unwrap();
+            let flags = MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
+            mounts::memory(directory.path(), flags, "mode=0755").unwrap();
+            Self(directory)
+        }
+
+        fn real(&self) -> PathBuf {
+            self.0.path().canonicalize().unwrap()
+        }
+    }
+
+    impl Drop for Runtime {
+        fn drop(&mut self) {
+            for point in mounts::below(&self.real()).unwrap() {
+                let _ = mounts::detach(&point);
+            }
+        }
+    }
+
+    fn with_root() -> ContainerSetup {
+        ContainerSetup { rootfs: Some("/root".into()), ..ContainerSetup::default() }
+    }
+
     #[test]
     fn devices_are_made_for_containers_with_a_root_and_removed() {
-        let runtime_dir = tempfile::tempdir().unwrap();
-        let isolator = Devices::new(&options(runtime_dir.path(), "/dev/null")).unwrap();
+        let runtime = Runtime::new();
+        let isolator = Devices::new(&options(&runtime.real(), "/dev/zero")).unwrap();
         let id = ContainerId::new("c");
         let none = isolator.launch(&id, &ContainerSetup::default()).unwrap();
         assert_eq!(none, LaunchInfo::default());
-        let setup = ContainerSetup { rootfs: Some("/root".into()), ..ContainerSetup::default() };
-        let info = isolator.launch(&id, &setup).unwrap();
-        let node = runtime_dir.path().join("containers/c/devices/dev/null");
+        let info = isolator.launch(&id, &with_root()).unwrap();
+        let node = runtime.real().join("devices/c/dev/zero");
         assert!(node.metadata().unwrap().file_type().is_char_device());
-        let bound = launch::bind(text(&node), "/root/dev/null", false);
+        // It works, whatever the runtime directory is on; and it is nobody else's.
+        std::fs::File::open(&node).unwrap();
+        let store = runtime.real().join("devices").metadata().unwrap();
+        assert_eq!(store.permissions().mode() & 0o777, 0o700);
+        let bound = launch::bind(text(&node), "/root/dev/zero", false);
         assert_eq!(info.file_operations, [launch::mount_later(bound)]);
         isolator.cleanup(&id).unwrap();
         assert!(!node.exists());
     }
 
     #[test]
+    fn devices_of_running_containers_are_kept_by_a_later_slave() {
+        let runtime = Runtime::new();
+        let link = runtime.real().join("link");
+        std::os::unix::fs::symlink(runtime.real(), &link).unwrap();
+        let (known, orphan) = (ContainerId::new("known"), ContainerId::new("orphan"));
+        let isolator = Devices::new(&options(&link, "/dev/zero")).unwrap();
+        isolator.launch(&known, &with_root()).unwrap();
+        isolator.launch(&orphan, &with_root()).unwrap();
+        let later = Devices::new(&options(&link, "/dev/zero")).unwrap();
+        assert_eq!(mounts::below(&runtime.real().join("devices")).unwrap().len(), 1);
+        later.recovered(&BTreeSet::from([known.clone()]));
+        assert!(later.directory(&known).join("dev/zero").exists());
+        assert!(!later.directory(&orphan).exists());
+    }
+
+    #[test]
     fn devices_that_are_none_are_refused() {
-        let runtime_dir = tempfile::tempdir().unwrap();
-        assert!(Devices::new(&options(runtime_dir.path(), "null")).is_err());
-        let isolator = Devices::new(&options(runtime_dir.path(), "/proc/version")).unwrap();
-        let setup = ContainerSetup { rootfs: Some("/root".into()), ..ContainerSetup::default() };
-        assert!(isolator.launch(&ContainerId::new("c"), &setup).is_err());
+        let runtime = Runtime::new();
+        assert!(Devices::new(&options(&runtime.real(), "null")).is_err());
+        let isolator = Devices::new(&options(&runtime.real(), "/proc/version")).unwrap();
+        assert!(isolator.launch(&ContainerId::new("c"), &with_root()).is_err());
     }
 }

@@ -10,7 +10,7 @@ use protos::mesos::seccomp::container_seccomp_profile::Syscall;
 use protos::mesos::seccomp::container_seccomp_profile::syscall::arg::Operator;
 use protos::mesos::seccomp::container_seccomp_profile::syscall::{Action, Arg, Filter};
 
-use super::syscalls;
+use super::{answer, syscalls};
 
 const LOAD_WORD: u16 = (libc::BPF_LD | libc::BPF_W | libc::BPF_ABS) as u16;
 const AND: u16 = (libc::BPF_ALU | libc::BPF_AND | libc::BPF_K) as u16;
@@ -74,13 +74,16 @@ pub fn compile(
     ];
     let rules = profile.syscalls.iter().filter(|rule| applies(rule, capabilities));
     // What holds without a look at arguments comes first, as it would win anyway.
-    let (plain, conditional): (Vec<_>, Vec<_>) = rules.partition(|rule| rule.args.is_empty());
+    let (plain, conditional): (Vec<_>, Vec<_>) =
+        rules.partition(|rule| rule.args.iter().all(answer::is_number));
     for rule in plain.into_iter().chain(conditional) {
+        let verdict = verdict(rule.action(), answer::of(rule));
         for number in rule.names.iter().filter_map(|name| syscalls::number(name)) {
-            program.extend(block(number, &rule.args, verdict(rule.action()))?);
+            program.extend(block(number, &rule.args, verdict)?);
         }
     }
-    program.push(instruction(RETURN, verdict(profile.default_action()), 0, 0));
+    let default = verdict(profile.default_action(), answer::of_default(profile));
+    program.push(instruction(RETURN, default, 0, 0));
     if program.len() > MAX_INSTRUCTIONS {
         return Err(format!("the profile needs {} instructions", program.len()));
     }
@@ -98,12 +101,13 @@ fn applies(rule: &Syscall, capabilities: &BTreeSet<i32>) -> bool {
         && !named(&rule.excludes).iter().any(|it| capabilities.contains(it))
 }
 
-fn verdict(action: Action) -> u32 {
+/// What the kernel is answered; `number` is what the call's caller, or its tracer, is told.
+fn verdict(action: Action, number: Option<u32>) -> u32 {
     match action {
         Action::Unknown | Action::ActKill => libc::SECCOMP_RET_KILL_THREAD,
         Action::ActTrap => libc::SECCOMP_RET_TRAP,
-        Action::ActErrno => libc::SECCOMP_RET_ERRNO | libc::EPERM as u32,
-        Action::ActTrace => libc::SECCOMP_RET_TRACE,
+        Action::ActErrno => libc::SECCOMP_RET_ERRNO | number.unwrap_or(libc::EPERM as u32),
+        Action::ActTrace => libc::SECCOMP_RET_TRACE | number.unwrap_or_default(),
         Action::ActAllow => libc::SECCOMP_RET_ALLOW,
     }
 }
@@ -113,7 +117,7 @@ fn block(number: u32, args: &[Arg], verdict: u32) -> Result<Vec<sock_filter>, St
     // Each part ends where its argument holds.
     let mut parts =
         vec![vec![Op::Do(LOAD_WORD, NUMBER), Op::If(IF_EQUAL, number, To::Next, To::Fails)]];
-    parts.extend(args.iter().map(compare));
+    parts.extend(args.iter().filter(|arg| !answer::is_number(arg)).map(compare));
     let length: usize = parts.iter().map(Vec::len).sum();
     let mut program = Vec::new();
     let mut holds = 0;

@@ -1,5 +1,6 @@
 //! What a container's processes may do.
 
+pub mod answer;
 pub mod capabilities;
 pub mod devices;
 pub mod filter;

@@ -5,12 +5,13 @@ use std::io::Write;
 use std::os::unix::fs::{OpenOptionsExt, chown};
 use std::path::{Path, PathBuf};
 
-use nix::mount::{MsFlags, mount};
+use nix::mount::MsFlags;
 use protos::ids::ContainerId;
 use protos::mesos::{Volume, volume};
 
 use super::persistent::is_writable;
 use super::target::{place, text};
+use crate::filesystem::mounts;
 use crate::launch::{self, LaunchInfo};
 use crate::options::Options;
 use crate::preparer::Preparer;
@@ -31,13 +32,9 @@ impl SecretVolumes {
     /// When there can be no file system in memory.
     pub fn new(options: &Options) -> Result<Self, String> {
         let store = options.runtime_dir.join("secrets");
-        let told = |error: std::io::Error| format!("cannot prepare '{}': {error}", store.display());
-        std::fs::create_dir_all(&store).map_err(told)?;
-        if !is_mounted(&store) {
-            let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
-            mount(Some("tmpfs"), &store, Some("tmpfs"), flags, Some("mode=0700"))
-                .map_err(|errno| told(errno.into()))?;
-        }
+        let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
+        let store = mounts::memory(&store, flags, "mode=0700")
+            .map_err(|error| format!("cannot prepare '{}': {error}", store.display()))?;
         Ok(Self { sandbox_directory: options.sandbox_directory.clone(), store })
     }
 
@@ -59,12 +56,6 @@ impl SecretVolumes {
         }
         Ok(path)
     }
-}
-
-/// True when something is mounted on a directory.
-fn is_mounted(path: &Path) -> bool {
-    let table = procfs::process::Process::myself().and_then(|process| process.mountinfo());
-    table.is_ok_and(|table| table.into_iter().any(|mount| mount.mount_point == path))
 }
 
 fn secret_of(volume: &Volume) -> Option<&protos::mesos::Secret> {
@@ -179,5 +170,33 @@ mod tests {
         isolator.launch(&id, &setup()).unwrap();
         isolator.recovered(&BTreeSet::new());
         assert!(!file.exists());
+    }
+
+    /// A runtime directory whose mounts do not outlive the test.
+    struct Runtime(tempfile::TempDir);
+
+    impl Drop for Runtime {
+        fn drop(&mut self) {
+            for point in mounts::below(&self.0.path().canonicalize().unwrap()).unwrap() {
+                let _ = mounts::detach(&point);
+            }
+        }
+    }
+
+    #[test]
+    fn secret_volumes_are_seen_by_a_later_slave_through_a_link() {
+        let runtime = Runtime(tempfile::tempdir().unwrap());
+        let real = runtime.0.path().canonicalize().unwrap().join("real");
+        std::fs::create_dir(&real).unwrap();
+        let link = runtime.0.path().join("link");
+        std::os::unix::fs::symlink(&real, &link).unwrap();
+        let options = Options { runtime_dir: link.clone(), ..Options::default() };
+        let id = ContainerId::new("c");
+        SecretVolumes::new(&options).unwrap().launch(&id, &setup()).unwrap();
+        let later = SecretVolumes::new(&options).unwrap();
+        assert_eq!(mounts::below(&real).unwrap(), [real.join("secrets")]);
+        assert_eq!(std::fs::read(link.join("secrets/c/0")).unwrap(), b"s3cret");
+        later.cleanup(&id).unwrap();
+        assert!(!real.join("secrets/c").exists());
     }
 }

@@ -222,6 +222,16 @@ impl Host {
         }
     }
 
+    /// Why a container cannot have something else.
+    pub(crate) async fn update_fails(&self, id: &ContainerId, allocation: Allocation) -> String {
+        for isolator in &self.isolators {
+            if let Err(error) = isolator.update(id, allocation.clone()).await {
+                return error.to_string();
+            }
+        }
+        panic!("it is updated");
+    }
+
     /// Ready when one of the isolators limits the container.
     pub(crate) fn watch(&self, id: &ContainerId) -> BoxFuture<'static, Option<Limitation>> {
         let watches: Vec<_> = self.isolators.iter().map(|isolator| isolator.watch(id)).collect();

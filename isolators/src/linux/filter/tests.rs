@@ -110,8 +110,37 @@ fn filter_rules_depend_on_capabilities() {
 }
 
 #[test]
+fn filter_answers_with_the_numbers_of_rules_and_default() {
+    let equal = Arg { index: 0, op: Operator::CmpEq as i32, value: 1, value_two: 0 };
+    let rules = vec![
+        answer::entry(Action::ActErrno as i32, libc::ENOSYS as u32),
+        rule("clone", Action::ActErrno, vec![equal, answer::arg(7)]),
+        rule("clone", Action::ActAllow, vec![]),
+        rule("mount", Action::ActErrno, vec![answer::arg(5)]),
+        rule("ptrace", Action::ActTrace, vec![answer::arg(9)]),
+        rule("read", Action::ActErrno, vec![]),
+    ];
+    let program = compile(&profile(Action::ActErrno, rules.clone()), &BTreeSet::new()).unwrap();
+    let verdict =
+        |name, first| verdict_of(&program, syscalls::number(name).unwrap(), [first, 0, 0, 0, 0, 0]);
+    let errno = |number: i32| libc::SECCOMP_RET_ERRNO | number as u32;
+    assert_eq!(verdict("mount", 0), errno(5));
+    assert_eq!(verdict("ptrace", 0), libc::SECCOMP_RET_TRACE | 9);
+    assert_eq!(verdict("read", 0), errno(libc::EPERM));
+    assert_eq!(verdict("write", 0), errno(libc::ENOSYS));
+    let conditional = compile(&profile(Action::ActAllow, vec![rules[1].clone()]), &BTreeSet::new());
+    let verdict = |first| {
+        let clone = syscalls::number("clone").unwrap();
+        verdict_of(conditional.as_ref().unwrap(), clone, [first, 0, 0, 0, 0, 0])
+    };
+    assert_eq!((verdict(1), verdict(2)), (errno(7), ALLOWED));
+}
+
+#[test]
 fn filter_is_obeyed_by_the_kernel() {
-    let rules = ["mkdir", "mkdirat"].map(|name| rule(name, Action::ActErrno, vec![])).into();
+    let rules = ["mkdir", "mkdirat"]
+        .map(|name| rule(name, Action::ActErrno, vec![answer::arg(libc::ENOTTY as u32)]))
+        .into();
     let program = compile(&profile(Action::ActAllow, rules), &BTreeSet::new()).unwrap();
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().to_owned();
@@ -123,6 +152,6 @@ fn filter_is_obeyed_by_the_kernel() {
         std::fs::write(path.join("b"), "x").unwrap();
         denied.raw_os_error()
     });
-    assert_eq!(filtered.join().unwrap(), Some(libc::EPERM));
+    assert_eq!(filtered.join().unwrap(), Some(libc::ENOTTY));
     std::fs::create_dir(directory.path().join("a")).unwrap();
 }
