@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests")]
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use cluster_tests::cluster::{Cluster, text, wait_for};
 use cluster_tests::images::{Registry, digest, image, save};
@@ -154,6 +155,26 @@ fn image_of_a_registry_is_pulled_with_a_token_and_checked() {
     let stranger = Setting::start(&keep.path().join("third"), &[]);
     let (_, told) = stranger.run(&task("stranger", &name, &shell("echo ran")));
     assert!(told.contains("answered 401"), "{told}");
+}
+
+#[test]
+fn image_pulled_with_a_tasks_own_credentials_is_for_that_task_alone() {
+    let keep = tempfile::tempdir().unwrap();
+    let registry = Registry::start(&image(keep.path()), None);
+    let name = format!("{}/test/image:1", registry.address);
+    let setting = Setting::start(&keep.path().join("store"), &[]);
+    let auths = json!({"auths": {registry.address.to_string(): {"auth": "bWU6c2VjcmV0"}}});
+    let file = keep.path().join("secret");
+    std::fs::write(&file, auths.to_string()).unwrap();
+    let secret = Command::new("base64").arg("-w0").arg(file).output().unwrap().stdout;
+    let secret = String::from_utf8(secret).unwrap();
+    let mut own = task("own", &name, &shell("cat /etc/added"));
+    own["container"]["mesos"]["image"]["docker"]["config"] =
+        json!({"type": "VALUE", "value": {"data": secret}});
+    let (said, told) = setting.run(&own);
+    assert_eq!(said, "from the second layer\n", "{told}");
+    let (said, told) = setting.run(&task("stranger", &name, &shell("cat /etc/added")));
+    assert!(said.is_empty() && told.contains("answered 401"), "{said}{told}");
 }
 
 #[test]

@@ -159,6 +159,7 @@ impl Provisioner {
             backend: self.options.backend,
             registry: self.options.registry.clone(),
             cached: cached && shared,
+            shared,
             config: config.or_else(|| self.options.config.clone()),
             stall: self.options.stall,
         });

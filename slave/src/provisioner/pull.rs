@@ -27,6 +27,8 @@ pub(super) struct Pull {
     pub(super) stall: Duration,
     /// What is there already will do.
     pub(super) cached: bool,
+    /// Others who ask for that name may have it, too.
+    pub(super) shared: bool,
 }
 
 /// The directory of archives, if the flag `docker_registry` names one.
@@ -55,7 +57,10 @@ pub(super) fn pull(pull: &Pull) -> Result<Stored, String> {
         None => from_registry(&store, pull, &reference, most),
     };
     let stored = stored.map_err(failed)?;
-    store.put(&reference, &stored).map_err(failed)?;
+    // Layers that nobody knows by name are nobody's who does not know their digests.
+    if pull.shared {
+        store.put(&reference, &stored).map_err(failed)?;
+    }
     Ok(stored)
 }
 
