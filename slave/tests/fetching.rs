@@ -5,11 +5,16 @@
 
 use std::fs;
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use libprocess::real::{Config, run, start};
+use protos::ids::ContainerId;
+use protos::mesos::command_info::Uri;
 use serde_json::json;
+use slave::fetcher::{FetchError, FetchRequest, Fetcher, FetcherOptions};
 
 /// A sandbox on a disk of 32 MB.
 struct Sandbox {
@@ -199,4 +204,91 @@ fn servers_without_end_or_manners_are_given_up() {
     let passwd = sandbox.path().join("f");
     let got = fs::read_to_string(passwd).unwrap_or_default();
     assert!(!got.contains("root:"), "{got}");
+}
+
+/// A fetcher as the slave has it, asked by a user for something that is to be cached.
+fn fetch_cached(root: &Path, all: &Path) -> Result<(), FetchError> {
+    let (source, directory) = (all.join("data"), all.join("sandbox"));
+    fs::write(&source, "data").unwrap();
+    fs::create_dir_all(&directory).unwrap();
+    chown(&directory, Some(STRANGER), Some(STRANGER)).unwrap();
+    let uri = format!("file://{}", source.display());
+    let request = FetchRequest {
+        container: ContainerId::new("c"),
+        directory,
+        uris: vec![Uri { value: uri, cache: Some(true), ..Uri::default() }],
+        user: Some((STRANGER, STRANGER)),
+    };
+    let options = FetcherOptions {
+        helper: vec![env!("CARGO_BIN_EXE_mesos-fetcher").to_owned()],
+        cache_dir: root.to_owned(),
+        ..FetcherOptions::default()
+    };
+    run(async {
+        let config = Config { ip: Ipv4Addr::LOCALHOST, ..Config::default() };
+        let node = start(config).await.unwrap();
+        let fetcher = node.spawn_numbered("fetcher", Fetcher::new(options));
+        fetcher.ask_later(move |fetcher, cx| fetcher.fetch(request, cx)).await.unwrap()
+    })
+}
+
+/// A user who is neither root nor us.
+const STRANGER: u32 = 65534;
+
+#[test]
+fn cache_of_a_user_is_his_and_others_are_left_alone() {
+    let all = tempfile::tempdir().unwrap();
+    fs::set_permissions(all.path(), fs::Permissions::from_mode(0o1777)).unwrap();
+    let root = all.path().join("mesos/fetch");
+    fetch_cached(&root, all.path()).unwrap();
+    assert_eq!(fs::read_to_string(all.path().join("sandbox/data")).unwrap(), "data");
+    let of = |path: &Path| path.symlink_metadata().map(|it| (it.uid(), it.mode() & 0o7777));
+    assert_eq!(of(&root.join(STRANGER.to_string())).unwrap(), (STRANGER, 0o700));
+    assert_eq!(of(&root).unwrap().1, 0o711);
+}
+
+#[test]
+fn cache_that_the_slave_has_made_is_not_removed_where_another_could_make_it() {
+    let all = tempfile::tempdir().unwrap();
+    let root = all.path().join("cache");
+    for (cache_is_prepared, stays) in [(true, true), (false, false)] {
+        slave::fetcher::prepare(&root).unwrap();
+        let cache_dir = root.clone();
+        let options = FetcherOptions { cache_dir, cache_is_prepared, ..FetcherOptions::default() };
+        run(async {
+            let config = Config { ip: Ipv4Addr::LOCALHOST, ..Config::default() };
+            let node = start(config).await.unwrap();
+            let fetcher = node.spawn_numbered("fetcher", Fetcher::new(options));
+            fetcher.tell(Fetcher::clear);
+            // The disk does one thing after the other.
+            fetcher.ask_later(|_, cx| cx.disk().list(Path::new("/proc/self"))).await.unwrap()
+        })
+        .unwrap();
+        assert_eq!(root.exists(), stays, "{cache_is_prepared}");
+    }
+}
+
+#[test]
+fn cache_that_a_task_has_made_first_does_not_lead_root_elsewhere() {
+    let all = tempfile::tempdir().unwrap();
+    fs::set_permissions(all.path(), fs::Permissions::from_mode(0o1777)).unwrap();
+    let target = all.path().join("etc");
+    fs::create_dir(&target).unwrap();
+    let owner = target.metadata().unwrap().uid();
+    // Made by a user's task, with a link where root will make that user's directory.
+    let (mesos, root) = (all.path().join("mesos"), all.path().join("mesos/fetch"));
+    fs::create_dir_all(&root).unwrap();
+    symlink(&target, root.join(STRANGER.to_string())).unwrap();
+    for directory in [&root, &mesos] {
+        chown(directory, Some(STRANGER), Some(STRANGER)).unwrap();
+    }
+    let refused = fetch_cached(&root, all.path()).unwrap_err();
+    assert!(refused.reason.contains("mesos belongs to user 65534"), "{refused}");
+    // Nor does a link to a tree that is none of the user's.
+    fs::remove_dir_all(&mesos).unwrap();
+    symlink(&target, &mesos).unwrap();
+    let refused = fetch_cached(&root, all.path()).unwrap_err();
+    assert!(refused.reason.contains("mesos is a link"), "{refused}");
+    assert_eq!(target.metadata().unwrap().uid(), owner);
+    assert_eq!(fs::read_dir(&target).unwrap().count(), 0);
 }

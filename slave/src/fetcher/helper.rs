@@ -15,6 +15,7 @@ use super::archive::{ArchiveError, extract};
 use super::cache::basename;
 use super::curl::{curl, hadoop};
 use super::download::{Bounds, download};
+use super::room;
 
 /// A transfer that stands still for so long has failed, unless the slave says otherwise.
 const DEFAULT_STALL: Duration = Duration::from_secs(60);
@@ -41,8 +42,12 @@ pub enum FetchItemError {
     Archive(#[from] ArchiveError),
 }
 
-/// Fetches everything in `MESOS_FETCHER_INFO`; exits with 1 at the first failure.
+/// Fetches everything in `MESOS_FETCHER_INFO`, or makes room in the cache; exits with 1 at the first
+/// failure.
 pub fn main() -> ExitCode {
+    if let Ok(order) = std::env::var(room::VARIABLE) {
+        return room::carry_out(&order).map_or_else(|reason| fail(&reason), |()| ExitCode::SUCCESS);
+    }
     let Ok(text) = std::env::var("MESOS_FETCHER_INFO") else {
         return fail("environment variable MESOS_FETCHER_INFO is not set");
     };

@@ -9,9 +9,13 @@ pub mod cache;
 mod curl;
 mod download;
 mod helper;
+pub(crate) mod ours;
+mod room;
 
 pub use actor::{FetchError, FetchRequest, Fetcher, FetcherOptions};
 pub use archive::ArchiveError;
 pub(crate) use curl::Transfer;
 pub use download::Bounds;
 pub use helper::{FetchItemError, fetch, main};
+pub use ours::NotOursError;
+pub use room::prepare;

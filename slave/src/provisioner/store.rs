@@ -15,7 +15,8 @@ use serde_json::{Value, json};
 
 use super::digest::{self, Digesting};
 use super::reference::{Reference, is_digest};
-use super::{Backend, layer};
+use super::{Backend, PRIVATE, layer};
+use crate::fetcher::ours;
 
 /// An image that is on disk.
 #[derive(Debug, Clone, PartialEq)]
@@ -49,6 +50,7 @@ pub(super) struct Store {
 impl Store {
     /// Opens a store; it is made if need be.
     pub(super) fn open(root: &Path, backend: Backend) -> io::Result<Self> {
+        ours::make(root, PRIVATE).map_err(io::Error::other)?;
         for name in ["layers", "images", "staging"] {
             fs::create_dir_all(root.join(name))?;
         }
@@ -123,6 +125,22 @@ impl Store {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    #[test]
+    fn store_is_for_its_owner_alone() {
+        let all = tempfile::tempdir().unwrap();
+        let root = all.path().join("store");
+        fs::create_dir(&root).unwrap();
+        fs::set_permissions(&root, fs::Permissions::from_mode(0o755)).unwrap();
+        Store::open(&root, Backend::Copy).unwrap();
+        assert_eq!(root.metadata().unwrap().permissions().mode() & 0o7777, 0o700);
+        // Another's, behind a link that anybody could have made.
+        fs::set_permissions(all.path(), fs::Permissions::from_mode(0o1777)).unwrap();
+        symlink("/etc", all.path().join("link")).unwrap();
+        let refused = Store::open(&all.path().join("link"), Backend::Copy).err().unwrap();
+        assert!(refused.to_string().contains("link is a link"), "{refused}");
+    }
 
     #[test]
     fn image_is_found_while_its_layers_are_there() {
