@@ -11,7 +11,7 @@ use super::reference::Reference;
 use super::registry::{MAX_DOCUMENT, Registry};
 use super::store::{Store, Stored};
 use super::{Backend, layer};
-use crate::fetcher::Bounds;
+use crate::fetcher::Budget;
 
 /// What is to be pulled, from where.
 #[derive(Debug, Clone, PartialEq)]
@@ -49,12 +49,13 @@ pub(super) fn pull(pull: &Pull) -> Result<Stored, String> {
     if let Some(stored) = store.find(&reference).filter(|_| pull.cached) {
         return Ok(stored);
     }
-    let most = Bounds::of(&pull.store, pull.stall).bytes;
+    // One for all layers.
+    let budget = Budget::of(store.root());
     let local = directory(pull.registry.as_deref());
     // A name with a registry of its own comes from there.
     let stored = match local.filter(|_| reference.registry.is_none()) {
-        Some(directory) => from_archive(&store, &directory, &reference, most),
-        None => from_registry(&store, pull, &reference, most),
+        Some(directory) => from_archive(&store, &directory, &reference, &budget),
+        None => from_registry(&store, pull, &reference, &budget),
     };
     let stored = stored.map_err(failed)?;
     // Layers that nobody knows by name are nobody's who does not know their digests.
@@ -84,7 +85,7 @@ fn from_archive(
     store: &Store,
     directory: &Path,
     reference: &Reference,
-    most: u64,
+    budget: &Budget,
 ) -> io::Result<Stored> {
     let archive = archive(directory, reference)?;
     let bytes = layer::read_one(&archive, "manifest.json", MAX_DOCUMENT)?;
@@ -103,7 +104,7 @@ fn from_archive(
     for name in layers {
         let mut digest = String::new();
         layer::one(&archive, &name, |from| {
-            digest = store.add_layer(from, None, most)?;
+            digest = store.add_layer(from, None, budget)?;
             Ok(())
         })?;
         digests.push(digest);
@@ -111,7 +112,12 @@ fn from_archive(
     Ok(Stored { layers: digests, config })
 }
 
-fn from_registry(store: &Store, pull: &Pull, name: &Reference, most: u64) -> io::Result<Stored> {
+fn from_registry(
+    store: &Store,
+    pull: &Pull,
+    name: &Reference,
+    budget: &Budget,
+) -> io::Result<Stored> {
     let (default, config) = (pull.registry.as_deref(), pull.config.as_ref());
     let default = default.filter(|default| directory(Some(default)).is_none());
     let mut registry = Registry::new(name, default, config, pull.stall, &store.staging());
@@ -120,8 +126,9 @@ fn from_registry(store: &Store, pull: &Pull, name: &Reference, most: u64) -> io:
     for digest in &layers {
         if !store.layer(digest).is_dir() {
             let path = format!("blobs/{digest}");
-            registry
-                .get(&path, most, |from| store.add_layer(from, Some(digest), most).map(drop))?;
+            registry.get(&path, budget.left(), |from| {
+                store.add_layer(from, Some(digest), budget).map(drop)
+            })?;
         }
     }
     Ok(Stored { layers, config })

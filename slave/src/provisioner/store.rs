@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use super::digest::{self, Digesting};
 use super::reference::{Reference, is_digest};
 use super::{Backend, PRIVATE, layer};
-use crate::fetcher::ours;
+use crate::fetcher::{Budget, ours};
 
 /// An image that is on disk.
 #[derive(Debug, Clone, PartialEq)]
@@ -55,6 +55,11 @@ impl Store {
             fs::create_dir_all(root.join(name))?;
         }
         Ok(Self { root: root.to_owned(), backend })
+    }
+
+    /// Where it lies.
+    pub(super) fn root(&self) -> &Path {
+        &self.root
     }
 
     /// Where unfinished things are put.
@@ -98,13 +103,13 @@ impl Store {
         &self,
         from: impl Read,
         wanted: Option<&str>,
-        most: u64,
+        budget: &Budget,
     ) -> io::Result<String> {
         let staged = tempfile::tempdir_in(self.staging())?;
         let root = staged.path().join("rootfs");
         fs::create_dir(&root)?;
         let mut from = Digesting::new(from);
-        layer::extract(&mut from, &root, self.backend, most)?;
+        layer::extract(&mut from, &root, self.backend, budget)?;
         let digest = from.finish()?;
         if let Some(wanted) = wanted.filter(|wanted| *wanted != digest) {
             let told = format!("layer {wanted} was asked for and {digest} was sent");
@@ -126,6 +131,10 @@ impl Store {
 mod tests {
     use super::*;
     use std::os::unix::fs::{PermissionsExt, symlink};
+
+    fn budget() -> Budget {
+        Budget::new(1000, 10)
+    }
 
     #[test]
     fn store_is_for_its_owner_alone() {
@@ -149,8 +158,8 @@ mod tests {
         let reference: Reference = "a:1".parse().unwrap();
         assert_eq!(store.find(&reference), None);
         let empty = tar::Builder::new(Vec::new()).into_inner().unwrap();
-        let layer = store.add_layer(empty.as_slice(), None, 1000).unwrap();
-        assert_eq!(store.add_layer(empty.as_slice(), Some(&layer), 1000).unwrap(), layer);
+        let layer = store.add_layer(empty.as_slice(), None, &budget()).unwrap();
+        assert_eq!(store.add_layer(empty.as_slice(), Some(&layer), &budget()).unwrap(), layer);
         let stored = Stored { layers: vec![layer.clone()], config: "{}".to_owned() };
         store.put(&reference, &stored).unwrap();
         assert_eq!(store.find(&reference), Some(stored));
@@ -166,7 +175,7 @@ mod tests {
         let store = Store::open(root.path(), Backend::Copy).unwrap();
         let wanted = format!("sha256:{}", "0".repeat(64));
         let empty = tar::Builder::new(Vec::new()).into_inner().unwrap();
-        assert!(store.add_layer(empty.as_slice(), Some(&wanted), 1000).is_err());
+        assert!(store.add_layer(empty.as_slice(), Some(&wanted), &budget()).is_err());
         assert_eq!(fs::read_dir(root.path().join("layers")).unwrap().count(), 0);
     }
 }
