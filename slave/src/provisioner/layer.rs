@@ -12,7 +12,7 @@ use std::path::{Component, Path, PathBuf};
 use nix::libc;
 use nix::sys::stat::{Mode, SFlag, makedev, mknod};
 
-use super::Backend;
+use super::{Backend, zstd};
 use crate::fetcher::{Budget, too_large};
 
 /// Marks a name that lower layers have and this one takes away.
@@ -26,7 +26,7 @@ fn bad(message: impl Into<String>) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, message.into())
 }
 
-/// Extracts the archive of a layer, packed by gzip or not at all, within the budget.
+/// Extracts the archive of a layer, packed by gzip, by zstd or not at all, within the budget.
 ///
 /// # Errors
 /// When it cannot be read or written, is too large, or an entry leads out of the directory.
@@ -40,8 +40,8 @@ pub(super) fn extract(
     let start = from.fill_buf()?;
     if start.starts_with(&[0x1f, 0x8b]) {
         untar(flate2::bufread::MultiGzDecoder::new(from), into, backend, budget)
-    } else if start.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) {
-        Err(bad("it is packed by zstd, which is not served"))
+    } else if zstd::is_packed(start) {
+        untar(zstd::Plain::new(from), into, backend, budget)
     } else {
         untar(from, into, backend, budget)
     }
@@ -217,6 +217,40 @@ mod tests {
         assert!(
             extract(bytes.as_slice(), into.path(), Backend::Copy, &Budget::new(1000, 10)).is_err()
         );
+    }
+
+    #[test]
+    fn layer_packed_by_either_program_is_that_layer() {
+        use std::io::Write;
+        let plain = archive(&[("a/c", "c")]);
+        let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        gzip.write_all(&plain).unwrap();
+        let level = ruzstd::encoding::CompressionLevel::Fastest;
+        let zstd = ruzstd::encoding::compress_to_vec(plain.as_slice(), level);
+        for packed in [plain, gzip.finish().unwrap(), zstd] {
+            let into = tempfile::tempdir().unwrap();
+            let budget = Budget::new(10_000, 10);
+            extract(packed.as_slice(), into.path(), Backend::Copy, &budget).unwrap();
+            assert_eq!(fs::read_to_string(into.path().join("a/c")).unwrap(), "c");
+        }
+    }
+
+    #[test]
+    fn layer_bombs_are_stopped_however_they_are_packed() {
+        use std::io::Write;
+        let plain = archive(&[("zeros", &"0".repeat(8 << 20))]);
+        let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+        gzip.write_all(&plain).unwrap();
+        let level = ruzstd::encoding::CompressionLevel::Fastest;
+        let zstd = ruzstd::encoding::compress_to_vec(plain.as_slice(), level);
+        for packed in [gzip.finish().unwrap(), zstd] {
+            assert!(packed.len() < 100_000);
+            let into = tempfile::tempdir().unwrap();
+            let budget = Budget::new(1 << 20, 10);
+            let error = extract(packed.as_slice(), into.path(), Backend::Copy, &budget);
+            assert_eq!(error.unwrap_err().kind(), io::ErrorKind::FileTooLarge);
+            assert_eq!(fs::read_dir(into.path()).unwrap().count(), 0);
+        }
     }
 
     #[test]

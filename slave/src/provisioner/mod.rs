@@ -16,6 +16,7 @@ pub mod reference;
 mod registry;
 mod rootfs;
 mod store;
+mod zstd;
 
 use std::fs;
 use std::path::Path;

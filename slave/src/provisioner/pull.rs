@@ -151,4 +151,69 @@ mod tests {
         assert_eq!(directory(Some("https://r.io")), None);
         assert_eq!(directory(None), None);
     }
+
+    fn tar_of(files: &[(&str, &[u8])]) -> Vec<u8> {
+        let mut tar = tar::Builder::new(Vec::new());
+        for (name, bytes) in files {
+            let mut header = tar::Header::new_gnu();
+            header.set_size(bytes.len() as u64);
+            header.set_mode(0o644);
+            header.set_uid(0);
+            header.set_gid(0);
+            tar.append_data(&mut header, name, *bytes).unwrap();
+        }
+        tar.into_inner().unwrap()
+    }
+
+    /// A directory with an archive of the image `a:1` of two layers, of which one is packed by zstd.
+    fn saved() -> tempfile::TempDir {
+        let directory = tempfile::tempdir().unwrap();
+        let (low, high) = (tar_of(&[("low", &[1; 3000])]), tar_of(&[("high", &[2; 3000])]));
+        let level = ruzstd::encoding::CompressionLevel::Fastest;
+        let high = ruzstd::encoding::compress_to_vec(high.as_slice(), level);
+        let manifest = br#"[{"Config": "c", "RepoTags": ["a:1"], "Layers": ["0", "1"]}]"#;
+        let all = tar_of(&[("manifest.json", manifest), ("c", b"{}"), ("0", &low), ("1", &high)]);
+        std::fs::write(directory.path().join("a:1.tar"), all).unwrap();
+        directory
+    }
+
+    fn wanted(directory: &Path, cached: bool, shared: bool) -> Pull {
+        Pull {
+            image: "a:1".to_owned(),
+            store: directory.join("store"),
+            backend: Backend::Copy,
+            registry: Some(directory.display().to_string()),
+            config: None,
+            stall: Duration::from_secs(1),
+            cached,
+            shared,
+        }
+    }
+
+    #[test]
+    fn image_that_is_not_shared_is_not_found_by_its_name_later() {
+        let directory = saved();
+        let directory = directory.path();
+        let own = pull(&wanted(directory, false, false)).unwrap();
+        let store = Store::open(&directory.join("store"), Backend::Copy).unwrap();
+        for (layer, file) in own.layers.iter().zip(["low", "high"]) {
+            assert_eq!(std::fs::metadata(store.layer(layer).join(file)).unwrap().len(), 3000);
+        }
+        assert_eq!(store.find(&"a:1".parse().unwrap()), None);
+        assert_eq!(pull(&wanted(directory, true, true)).unwrap(), own);
+        assert_eq!(store.find(&"a:1".parse().unwrap()), Some(own));
+    }
+
+    #[test]
+    fn layers_of_one_image_share_what_may_be_written() {
+        let directory = saved();
+        let store = Store::open(&directory.path().join("store"), Backend::Copy).unwrap();
+        let image = "a:1".parse().unwrap();
+        let pulled = |budget| from_archive(&store, directory.path(), &image, &budget);
+        // Each fits, and so do both with a budget for both.
+        let refused = pulled(Budget::new(5000, 10)).unwrap_err();
+        assert_eq!(refused.kind(), io::ErrorKind::FileTooLarge);
+        assert!(pulled(Budget::new(6000, 1)).is_err());
+        pulled(Budget::new(6000, 2)).unwrap();
+    }
 }
