@@ -45,6 +45,13 @@ impl Stored {
 pub(super) struct Store {
     root: PathBuf,
     backend: Backend,
+    /// Makes all that lies on a directory's disk durable.
+    sync: fn(&Path) -> io::Result<()>,
+}
+
+/// A layer has many files: the whole disk at once is faster than one after the other.
+fn sync_all(directory: &Path) -> io::Result<()> {
+    nix::unistd::syncfs(File::open(directory)?).map_err(io::Error::from)
 }
 
 impl Store {
@@ -54,7 +61,7 @@ impl Store {
         for name in ["layers", "images", "staging"] {
             fs::create_dir_all(root.join(name))?;
         }
-        Ok(Self { root: root.to_owned(), backend })
+        Ok(Self { root: root.to_owned(), backend, sync: sync_all })
     }
 
     /// Where it lies.
@@ -117,12 +124,15 @@ impl Store {
         }
         let target = self.layer(&digest);
         fs::create_dir_all(target.parent().unwrap_or(&self.root))?;
+        // After a loss of power it would have its name, and files without content.
+        (self.sync)(&root)?;
         match fs::rename(&root, &target) {
             // Somebody else was faster with the same layer.
             Err(_) if target.is_dir() => {}
             done => done?,
         }
         File::open(target.parent().unwrap_or(&self.root))?.sync_all()?;
+        File::open(self.root.join("layers"))?.sync_all()?;
         Ok(digest)
     }
 }
@@ -149,6 +159,22 @@ mod tests {
         symlink("/etc", all.path().join("link")).unwrap();
         let refused = Store::open(&all.path().join("link"), Backend::Copy).err().unwrap();
         assert!(refused.to_string().contains("link is a link"), "{refused}");
+    }
+
+    #[test]
+    fn layer_that_is_not_durable_yet_has_not_its_name() {
+        let root = tempfile::tempdir().unwrap();
+        let mut store = Store::open(root.path(), Backend::Copy).unwrap();
+        store.sync = |directory| {
+            assert!(directory.is_dir());
+            Err(io::Error::other("no power"))
+        };
+        let empty = tar::Builder::new(Vec::new()).into_inner().unwrap();
+        assert!(store.add_layer(empty.as_slice(), None, &budget()).is_err());
+        assert!(!store.layer(&digest::of(&empty)).exists());
+        store.sync = sync_all;
+        store.add_layer(empty.as_slice(), None, &budget()).unwrap();
+        assert!(store.layer(&digest::of(&empty)).exists());
     }
 
     #[test]
