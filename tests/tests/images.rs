@@ -2,9 +2,13 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests")]
 
+use std::fs::Permissions;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
-use cluster_tests::cluster::{Cluster, text, wait_for};
+use cluster_tests::cluster::{Cluster, binary, free_port, text, wait_for};
 use cluster_tests::images::{Registry, digest, image, save};
 use serde_json::{Value, json};
 
@@ -42,11 +46,7 @@ impl Setting {
             "--launcher=linux".to_owned(),
             "--image_providers=docker".to_owned(),
             format!("--docker_store_dir={}", store.display()),
-            format!(
-                "--cgroups_root=images-{}-{}",
-                std::process::id(),
-                cluster_tests::cluster::free_port()
-            ),
+            format!("--cgroups_root=images-{}-{}", std::process::id(), free_port()),
         ];
         flags.extend_from_slice(more);
         let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
@@ -88,6 +88,15 @@ fn find(directory: &Path, executor: &str) -> PathBuf {
     PathBuf::new()
 }
 
+fn open(directory: &Path) {
+    std::fs::set_permissions(directory, Permissions::from_mode(0o755)).unwrap();
+}
+
+/// True when a user of the host's gets there.
+fn reached(path: &Path) -> bool {
+    Command::new("ls").arg(path).uid(65534).gid(65534).output().unwrap().status.success()
+}
+
 const LOOK: &str = "cat /etc/added; test -e /etc/gone && echo gone is there; pwd; echo $WHO; \
     id -u; echo kept > $MESOS_SANDBOX/file; ls /proc | grep -c '^[0-9]'; ls / | head -2; \
     test -e /root && echo the host is there; touch /written 2>/dev/null && echo written; true";
@@ -96,6 +105,8 @@ const LOOK: &str = "cat /etc/added; test -e /etc/gone && echo gone is there; pwd
 fn image_of_an_archive_is_the_root_of_a_task_by_each_backend() {
     for backend in ["copy", "overlay"] {
         let keep = tempfile::tempdir().unwrap();
+        // As the host's directories are, in which stores lie.
+        open(keep.path());
         save(&image(keep.path()), "test:latest", keep.path());
         let more = [
             format!("--image_provisioner_backend={backend}"),
@@ -122,6 +133,11 @@ fn image_of_an_archive_is_the_root_of_a_task_by_each_backend() {
         // What the image says is run when the task says nothing.
         let nothing = json!({"shell": false});
         assert_eq!(setting.run(&task("own", "test", &nothing)).0, "from the image itself\n");
+        // Programs of images that make root of whoever runs them are out of the host's users' reach.
+        for private in [keep.path().join("store"), setting.work_dir.join("provisioner")] {
+            assert_eq!(private.metadata().unwrap().mode() & 0o7777, 0o700, "{private:?}");
+        }
+        assert!(reached(keep.path()) && !reached(&keep.path().join("store/layers")));
         wait_for("roots to be removed", || (setting.roots() == 0).then_some(()));
         let mounts = std::fs::read_to_string("/proc/mounts").unwrap();
         assert!(!mounts.contains(&setting.work_dir.join("provisioner").display().to_string()));
@@ -154,6 +170,49 @@ fn image_of_a_registry_is_pulled_with_a_token_and_checked() {
     let stranger = Setting::start(&keep.path().join("third"), &[]);
     let (_, told) = stranger.run(&task("stranger", &name, &shell("echo ran")));
     assert!(told.contains("answered 401"), "{told}");
+}
+
+#[test]
+fn image_pulled_with_a_tasks_own_credentials_is_for_that_task_alone() {
+    let keep = tempfile::tempdir().unwrap();
+    let registry = Registry::start(&image(keep.path()), None);
+    let name = format!("{}/test/image:1", registry.address);
+    let setting = Setting::start(&keep.path().join("store"), &[]);
+    let auths = json!({"auths": {registry.address.to_string(): {"auth": "bWU6c2VjcmV0"}}});
+    let file = keep.path().join("secret");
+    std::fs::write(&file, auths.to_string()).unwrap();
+    let secret = Command::new("base64").arg("-w0").arg(file).output().unwrap().stdout;
+    let secret = String::from_utf8(secret).unwrap();
+    let mut own = task("own", &name, &shell("cat /etc/added"));
+    own["container"]["mesos"]["image"]["docker"]["config"] =
+        json!({"type": "VALUE", "value": {"data": secret}});
+    let (said, told) = setting.run(&own);
+    assert_eq!(said, "from the second layer\n", "{told}");
+    let (said, told) = setting.run(&task("stranger", &name, &shell("cat /etc/added")));
+    assert!(said.is_empty() && told.contains("answered 401"), "{said}{told}");
+}
+
+#[test]
+fn slave_whose_directories_others_could_swap_does_not_start() {
+    let keep = tempfile::tempdir().unwrap();
+    std::fs::set_permissions(keep.path(), Permissions::from_mode(0o1777)).unwrap();
+    std::os::unix::fs::symlink("/etc", keep.path().join("link")).unwrap();
+    for flag in ["docker_store_dir", "fetcher_cache_dir"] {
+        let bad = format!("--{flag}={}", keep.path().join("link/below").display());
+        let work_dir = format!("--work_dir={}", keep.path().join("work").display());
+        // One that starts is ended.
+        let output = Command::new("timeout")
+            .arg("20")
+            .arg(binary("mesos-slave"))
+            .args(["--master=127.0.0.1:1", "--ip=127.0.0.1", "--image_providers=docker"])
+            .args([&format!("--port={}", free_port()), &work_dir, &bad])
+            .output()
+            .unwrap();
+        let (_, told) = text(&output);
+        assert_eq!(output.status.code(), Some(1), "{told}");
+        assert!(told.contains(&format!("flag '{flag}'")) && told.contains("is a link"), "{told}");
+    }
+    assert!(!Path::new("/etc/below").exists());
 }
 
 #[test]

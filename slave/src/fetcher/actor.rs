@@ -14,6 +14,7 @@ use protos::mesos::fetcher::fetcher_info::item::Action;
 use protos::mesos::fetcher::{FetcherInfo, fetcher_info};
 
 use super::cache::{Cache, Plan};
+use super::room::{self, Room};
 
 /// What to fetch, and where to.
 #[derive(Debug, Clone)]
@@ -62,6 +63,8 @@ pub struct FetcherOptions {
     pub frameworks_home: Option<String>,
     /// Where the cache is (flag `fetcher_cache_dir`); it is emptied at the start.
     pub cache_dir: PathBuf,
+    /// It was made and emptied by [`super::prepare`] before the actor started.
+    pub cache_is_prepared: bool,
     /// Bytes that the cache may hold (flag `fetcher_cache_size`).
     pub cache_bytes: u64,
     /// A transfer that stands still for so long has failed (flag `fetcher_stall_timeout`).
@@ -76,6 +79,7 @@ impl Default for FetcherOptions {
             helper: vec!["mesos-fetcher".to_owned()],
             frameworks_home: None,
             cache_dir: std::env::temp_dir().join("mesos/fetch"),
+            cache_is_prepared: false,
             cache_bytes: 2 * 1024 * 1024 * 1024,
             stall_timeout: Duration::from_secs(60),
             hadoop_home: None,
@@ -118,6 +122,10 @@ impl Fetcher {
 
     /// Forgets what an earlier slave cached: nobody knows whether it is whole.
     pub fn clear(&mut self, cx: &mut Ctx<Self>) {
+        // Removed, it could be made again by somebody else.
+        if self.options.cache_is_prepared {
+            return;
+        }
         let removed = cx.disk().remove(&self.options.cache_dir);
         cx.defer(removed, |_, removed, cx| {
             if let Err(error) = removed {
@@ -155,25 +163,45 @@ impl Fetcher {
         };
         let command = self.command(request, &actions);
         let caches = actions.iter().any(|(_, file)| file.is_some());
-        let (disk, directory, owner) = (cx.disk(), self.directory(request), request.user);
+        let room = caches.then(|| self.make_room(request));
         let os = cx.subprocesses();
         let starting = async move {
-            if caches {
-                let failed = |error: libprocess::disk::DiskError| error.to_string();
-                disk.create_dir(&directory).await.map_err(failed)?;
-                if let Some((uid, gid)) = owner {
-                    disk.chown(&directory, uid, gid).await.map_err(failed)?;
-                }
+            if let Some(room) = room {
+                let made = os.spawn(room).await.map_err(|error| error.to_string())?;
+                told(&made.ended.await)?;
             }
             os.spawn(command).await.map_err(|error| error.to_string())
         };
         cx.defer(starting, move |this, started, cx| this.started(waiting, started, cx));
     }
 
-    /// Where files of the request's user are cached.
-    fn directory(&self, request: &FetchRequest) -> PathBuf {
-        let user = request.user.map_or_else(|| "slave".to_owned(), |(uid, _)| uid.to_string());
-        self.options.cache_dir.join(user)
+    /// How the slave makes the directory in which the request's user caches. Links and owners must be
+    /// looked at in one go with what is done about them, which only a program can do.
+    fn make_room(&self, request: &FetchRequest) -> Command {
+        let order = self.room(request).to_json().to_string();
+        let env = BTreeMap::from([(room::VARIABLE.to_owned(), order)]);
+        Command {
+            stdout: Output::Null,
+            stderr: Output::Collect,
+            die_with_parent: true,
+            ..self.helper(env)
+        }
+    }
+
+    fn helper(&self, mut env: BTreeMap<String, String>) -> Command {
+        env.insert("PATH".to_owned(), "/usr/local/bin:/usr/bin:/bin".to_owned());
+        let argv = self.options.helper.clone();
+        Command {
+            program: argv.first().cloned().unwrap_or_default(),
+            argv,
+            env,
+            session: true,
+            ..Command::default()
+        }
+    }
+
+    fn room(&self, request: &FetchRequest) -> Room {
+        Room { root: self.options.cache_dir.clone(), user: request.user }
     }
 
     /// Kills the helper that fetches for a container, if there is one; that fetch then fails.
@@ -218,7 +246,7 @@ impl Fetcher {
 
     /// The helper is done: the cache's books follow what is on disk.
     fn over(&mut self, waiting: Waiting, outcome: Result<(), String>, cx: &mut Ctx<Self>) {
-        let directory = self.directory(&waiting.request);
+        let directory = self.room(&waiting.request).directory();
         let caches = waiting.request.uris.iter().any(|uri| uri.cache.unwrap_or(false));
         if !caches {
             return self.tell(waiting, outcome, cx);
@@ -265,28 +293,31 @@ impl Fetcher {
         let stall = i64::try_from(self.options.stall_timeout.as_nanos()).unwrap_or(i64::MAX);
         let info = FetcherInfo {
             sandbox_directory: request.directory.display().to_string(),
-            cache_directory: Some(self.directory(request).display().to_string()),
+            cache_directory: Some(self.room(request).directory().display().to_string()),
             items: request.uris.iter().zip(actions).map(item).collect(),
             frameworks_home: self.options.frameworks_home.clone(),
             stall_timeout: Some(DurationInfo { nanoseconds: stall }),
             ..FetcherInfo::default()
         };
         let json = protos::json::to_json(&info).to_string();
-        let mut env = BTreeMap::from([
-            ("MESOS_FETCHER_INFO".to_owned(), json),
-            ("PATH".to_owned(), "/usr/local/bin:/usr/bin:/bin".to_owned()),
-        ]);
+        let mut env = BTreeMap::from([("MESOS_FETCHER_INFO".to_owned(), json)]);
         env.extend(self.options.hadoop_home.clone().map(|home| ("HADOOP_HOME".to_owned(), home)));
         Command {
-            program: self.options.helper.first().cloned().unwrap_or_default(),
-            argv: self.options.helper.clone(),
-            env,
             cwd: Some(request.directory.clone()),
             stdout: Output::File(request.directory.join("stdout")),
             stderr: Output::File(request.directory.join("stderr")),
-            session: true,
             user: request.user,
-            ..Command::default()
+            ..self.helper(env)
         }
     }
+}
+
+/// What a helper said at its end, if that was none of success.
+fn told(ended: &Ended) -> Result<(), String> {
+    if ended.status.is_some_and(|status| status.success()) {
+        return Ok(());
+    }
+    let said = String::from_utf8_lossy(&ended.stderr);
+    let last = said.trim().lines().last().unwrap_or("the fetcher failed");
+    Err(last.trim_start_matches("mesos-fetcher: ").to_owned())
 }

@@ -1,12 +1,18 @@
 //! Extracts archives. Nothing ever lands outside the sandbox: entries with absolute paths or `..`
-//! are refused, and so are links that lead out and special files.
+//! are refused, and so are links that lead out, devices and pipes.
+
+mod xz;
 
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Component, Path, PathBuf};
 
-/// Most entries that one archive may have: each takes an inode, however small it is.
+use super::budget::Budget;
+
+/// Most entries that one archive may have, however much room there is.
 const MAX_ENTRIES: usize = 1_000_000;
+/// Most bytes that are looked at behind the last entry.
+const MAX_REST: u64 = 64 << 20;
 
 /// An archive cannot be extracted.
 #[derive(Debug, thiserror::Error)]
@@ -14,6 +20,14 @@ pub enum ArchiveError {
     /// An entry would land, or lead, outside.
     #[error("archive {archive} has an entry that leads out of the sandbox: {entry}")]
     Escape {
+        /// The archive.
+        archive: PathBuf,
+        /// The entry.
+        entry: PathBuf,
+    },
+    /// An entry is a device, a pipe, or something unknown.
+    #[error("archive {archive} has an entry that is no file, directory or link: {entry}")]
+    Kind {
         /// The archive.
         archive: PathBuf,
         /// The entry.
@@ -57,70 +71,48 @@ fn kind(name: &str) -> Option<Kind> {
     kinds.into_iter().find(|(suffix, _)| name.ends_with(suffix)).map(|(_, kind)| kind)
 }
 
-/// Extracts `archive` into `into` when its name says that it is one, to at most `most` bytes. False
-/// when its name does not say so.
+/// Extracts `archive` into `into` when its name says that it is one, within the budget. False when its
+/// name does not say so.
 ///
 /// # Errors
 /// [`ArchiveError`]; what was extracted before stays.
-pub(super) fn extract(archive: &Path, into: &Path, most: u64) -> Result<bool, ArchiveError> {
+pub(super) fn extract(archive: &Path, into: &Path, budget: &Budget) -> Result<bool, ArchiveError> {
     let name = archive.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let Some(kind) = kind(&name) else { return Ok(false) };
-    let io = |source| ArchiveError::Io { archive: archive.to_owned(), source };
+    let io = |source| failed(archive, source);
     let file = io::BufReader::new(File::open(archive).map_err(io)?);
     match kind {
-        Kind::Tar => untar(file, archive, into, most)?,
-        Kind::TarGz => untar(flate2::bufread::MultiGzDecoder::new(file), archive, into, most)?,
-        Kind::TarBz2 => untar(bzip2::bufread::MultiBzDecoder::new(file), archive, into, most)?,
+        Kind::Tar => untar(file, archive, into, budget)?,
+        Kind::TarGz => untar(flate2::bufread::MultiGzDecoder::new(file), archive, into, budget)?,
+        Kind::TarBz2 => untar(bzip2::bufread::MultiBzDecoder::new(file), archive, into, budget)?,
         Kind::TarXz => {
-            let mut file = file;
-            let plain = tempfile::tempfile_in(into).map_err(io)?;
-            // Twice: what is extracted comes on top of it.
-            let mut plain = Bounded { file: plain, left: most / 2 };
-            lzma_rs::xz_decompress(&mut file, &mut plain).map_err(|error| match plain.left {
-                0 => ArchiveError::TooLarge(archive.to_owned()),
-                _ => io(io::Error::other(format!("{error:?}"))),
-            })?;
-            io::Seek::rewind(&mut plain.file).map_err(io)?;
-            untar(plain.file, archive, into, most / 2)?;
+            let mut plain = xz::Plain::new(file);
+            untar(&mut plain, archive, into, budget)?;
+            // What comes after the last entry is nothing but sums that are to be checked.
+            io::copy(&mut plain.take(MAX_REST), &mut io::sink()).map_err(io)?;
         }
-        Kind::Zip => unzip(file, archive, into, most)?,
+        Kind::Zip => unzip(file, archive, into, budget)?,
         Kind::Gz => {
             let target = into.join(name.strip_suffix(".gz").unwrap_or(&name));
             let plain = flate2::bufread::MultiGzDecoder::new(file);
-            let copied = copy_new(plain, &target, most).map_err(io)?;
-            if copied == most {
-                return Err(ArchiveError::TooLarge(archive.to_owned()));
-            }
+            copy_new(plain, &target, budget).map_err(io)?;
         }
     }
     Ok(true)
 }
 
-/// A file that takes so many bytes and no more.
-struct Bounded {
-    file: File,
-    left: u64,
-}
-
-impl io::Write for Bounded {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if bytes.len() as u64 > self.left {
-            self.left = 0;
-            return Err(io::Error::other("too large when extracted"));
-        }
-        let written = self.file.write(bytes)?;
-        self.left -= written as u64;
-        Ok(written)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.file.flush()
+fn failed(archive: &Path, source: io::Error) -> ArchiveError {
+    let archive = archive.to_owned();
+    match source.kind() {
+        io::ErrorKind::FileTooLarge => ArchiveError::TooLarge(archive),
+        _ => ArchiveError::Io { archive, source },
     }
 }
 
-/// Copies at most so many bytes into a new file; how many it were.
-fn copy_new(from: impl Read, to: &Path, most: u64) -> io::Result<u64> {
-    io::copy(&mut from.take(most), &mut File::create(to)?)
+/// Copies into a new file.
+fn copy_new(from: impl Read, to: &Path, budget: &Budget) -> io::Result<()> {
+    budget.take_file(0)?;
+    budget.copy(from, &mut File::create(to)?).map(drop)
 }
 
 /// A path that goes down only.
@@ -165,26 +157,34 @@ fn depth(root: &Path, within: &Path) -> Option<usize> {
     None
 }
 
-fn untar(from: impl Read, archive: &Path, into: &Path, most: u64) -> Result<(), ArchiveError> {
-    let io = |source| ArchiveError::Io { archive: archive.to_owned(), source };
+fn untar(
+    from: impl Read,
+    archive: &Path,
+    into: &Path,
+    budget: &Budget,
+) -> Result<(), ArchiveError> {
+    let io = |source| failed(archive, source);
     let escape = |entry: &Path| ArchiveError::Escape {
         archive: archive.to_owned(),
         entry: entry.to_owned(),
     };
-    let too_large = || ArchiveError::TooLarge(archive.to_owned());
-    let mut left = most;
     // Headers and padding come on top of what is extracted.
-    let mut tar = tar::Archive::new(from.take(most.saturating_mul(2)));
+    let mut tar = tar::Archive::new(from.take(budget.left().saturating_mul(2)));
     tar.set_preserve_permissions(true);
     tar.set_overwrite(true);
     for (number, entry) in tar.entries().map_err(io)?.enumerate() {
         let mut entry = entry.map_err(io)?;
-        left = left.checked_sub(entry.size()).ok_or_else(too_large)?;
         if number == MAX_ENTRIES {
-            return Err(too_large());
+            return Err(ArchiveError::TooLarge(archive.to_owned()));
         }
         let path = entry.path().map_err(io)?.into_owned();
         let kind = entry.header().entry_type();
+        if kind.is_pax_global_extensions() {
+            // About all entries, such as the commit they are of: nothing to extract.
+            continue;
+        }
+        // A sparse file counts as if it were none, as that is what it becomes.
+        budget.take_file(entry.size()).map_err(io)?;
         let target = entry.link_name().map_err(io)?.map(std::borrow::Cow::into_owned);
         let link = kind.is_symlink() || kind.is_hard_link();
         let leads_out = match &target {
@@ -192,26 +192,32 @@ fn untar(from: impl Read, archive: &Path, into: &Path, most: u64) -> Result<(), 
             Some(target) if link => !is_inside(target),
             _ => link,
         };
-        let special = !(kind.is_file() || kind.is_dir() || link || kind.is_contiguous());
-        if !is_inside(&path) || leads_out || special {
+        if !is_inside(&path) || leads_out {
             return Err(escape(&path));
+        }
+        let file = kind.is_file() || kind.is_contiguous() || kind.is_gnu_sparse();
+        if !(file || kind.is_dir() || link) {
+            return Err(ArchiveError::Kind { archive: archive.to_owned(), entry: path });
         }
         // The library checks once more that no link of an earlier entry leads out.
         if !entry.unpack_in(into).map_err(io)? {
             return Err(escape(&path));
         }
     }
-    Ok(())
+    // One that was cut off looks like one that ended.
+    match tar.into_inner().limit() {
+        0 => Err(ArchiveError::TooLarge(archive.to_owned())),
+        _ => Ok(()),
+    }
 }
 
 fn unzip(
     from: impl Read + io::Seek,
     archive: &Path,
     into: &Path,
-    most: u64,
+    budget: &Budget,
 ) -> Result<(), ArchiveError> {
-    let mut left = most;
-    let io = |source| ArchiveError::Io { archive: archive.to_owned(), source };
+    let io = |source| failed(archive, source);
     let mut zip = zip::ZipArchive::new(from).map_err(|error| io(io::Error::other(error)))?;
     if zip.len() > MAX_ENTRIES {
         return Err(ArchiveError::TooLarge(archive.to_owned()));
@@ -225,6 +231,7 @@ fn unzip(
         }
         let target = into.join(&path);
         if entry.is_dir() {
+            budget.take_file(0).map_err(io)?;
             fs::create_dir_all(&target).map_err(io)?;
             continue;
         }
@@ -232,10 +239,7 @@ fn unzip(
             fs::create_dir_all(parent).map_err(io)?;
         }
         let mode = entry.unix_mode();
-        left -= copy_new(entry, &target, left).map_err(io)?;
-        if left == 0 {
-            return Err(ArchiveError::TooLarge(archive.to_owned()));
-        }
+        copy_new(entry, &target, budget).map_err(io)?;
         if let Some(mode) = mode {
             use std::os::unix::fs::PermissionsExt;
             let bits = fs::Permissions::from_mode(mode & 0o777);

@@ -1,16 +1,17 @@
-//! Schemes that the host's own programs serve: `curl` those with TLS and FTP, `hadoop` HDFS.
+//! Schemes that the host's `curl` serves: those with TLS, and FTP.
 
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
 
+use super::budget::too_large;
 use super::download::Bounds;
 
 /// Fetches by `curl`: https, ftp and ftps.
-pub(super) fn curl(url: &str, to: &Path, bounds: Bounds) -> io::Result<()> {
+pub(super) fn curl(url: &str, to: &Path, bounds: &Bounds) -> io::Result<()> {
     let stall = bounds.stall.as_secs().max(1).to_string();
-    let size = bounds.bytes.to_string();
+    let size = bounds.budget.left().to_string();
     let mut command = Command::new("curl");
     command
         .args(["--silent", "--show-error", "--fail", "--globoff", "--location"])
@@ -18,8 +19,8 @@ pub(super) fn curl(url: &str, to: &Path, bounds: Bounds) -> io::Result<()> {
         .args(["--connect-timeout", "30", "--speed-limit", "1", "--speed-time", &stall])
         .args(["--max-filesize", &size, "--", url]);
     command.stdin(Stdio::null());
-    let mut transfer = Transfer::start(command, "curl", bounds.bytes)?;
-    io::copy(&mut transfer, &mut File::create(to)?)?;
+    let mut transfer = Transfer::start(command, "curl", bounds.budget.left())?;
+    bounds.budget.copy(&mut transfer, &mut File::create(to)?)?;
     transfer.finish()
 }
 
@@ -59,7 +60,7 @@ impl Read for Transfer {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.output.read(buffer)?;
         let left = self.left.checked_sub(read as u64);
-        self.left = left.ok_or_else(|| io::Error::other("it is too large"))?;
+        self.left = left.ok_or_else(too_large)?;
         Ok(read)
     }
 }
@@ -70,19 +71,6 @@ impl Drop for Transfer {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
-}
-
-/// Fetches by the Hadoop client, of `HADOOP_HOME` or in the path.
-pub(super) fn hadoop(url: &str, to: &Path) -> io::Result<()> {
-    let home = std::env::var_os("HADOOP_HOME").filter(|home| !home.is_empty());
-    let program = home.map_or("hadoop".into(), |home| Path::new(&home).join("bin/hadoop"));
-    let name = program.display().to_string();
-    let mut command = Command::new(&program);
-    command.args(["fs", "-copyToLocal", url]).arg(to);
-    let status = command.stdin(Stdio::null()).stdout(Stdio::null()).status();
-    let status = status.map_err(|error| io::Error::other(format!("cannot run {name}: {error}")))?;
-    let failed = || io::Error::other(format!("{name} failed: {status}"));
-    status.success().then_some(()).ok_or_else(failed)
 }
 
 #[cfg(test)]

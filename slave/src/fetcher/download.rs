@@ -6,34 +6,24 @@ use std::net::{TcpStream, ToSocketAddrs};
 use std::path::Path;
 use std::time::Duration;
 
+use super::budget::{Budget, too_large};
 use super::curl::curl;
 
 const MAX_REDIRECTS: usize = 10;
 const MAX_LINE_BYTES: u64 = 16 * 1024;
 const MAX_HEADERS: usize = 200;
-/// Most bytes that are taken, however much room there is.
-const MAX_BYTES: u64 = 64 * 1024 * 1024 * 1024;
 /// A server that does not take a connection for so long is not there.
 const CONNECT: Duration = Duration::from_secs(30);
 /// Between two lines of the log about a long transfer.
 const PROGRESS_BYTES: u64 = 256 * 1024 * 1024;
 
 /// What a fetch must not exceed.
-#[derive(Debug, Clone, Copy)]
-pub struct Bounds {
+#[derive(Debug, Clone)]
+pub(super) struct Bounds {
     /// A transfer that stands still for so long has failed (flag `fetcher_stall_timeout`).
-    pub stall: Duration,
-    /// Most bytes that one URI may bring, or its archive grow to.
-    pub bytes: u64,
-}
-
-impl Bounds {
-    /// Half of what is free where the files go: an endless source must not fill the disk.
-    pub fn of(directory: &Path, stall: Duration) -> Self {
-        let free = nix::sys::statvfs::statvfs(directory)
-            .map_or(MAX_BYTES, |stat| stat.blocks_available() * stat.fragment_size());
-        Self { stall, bytes: MAX_BYTES.min(free / 2) }
-    }
+    pub(super) stall: Duration,
+    /// What may still be written.
+    pub(super) budget: Budget,
 }
 
 fn bad(message: impl Into<String>) -> io::Error {
@@ -44,7 +34,7 @@ fn bad(message: impl Into<String>) -> io::Error {
 ///
 /// # Errors
 /// What went wrong, as an IO error; a partial file may be left.
-pub(super) fn download(url: &str, to: &Path, bounds: Bounds) -> io::Result<()> {
+pub(super) fn download(url: &str, to: &Path, bounds: &Bounds) -> io::Result<()> {
     let mut url = url.to_owned();
     for _ in 0..MAX_REDIRECTS {
         if url.starts_with("https://") {
@@ -105,7 +95,7 @@ fn connect(host: &str, stall: Duration) -> io::Result<TcpStream> {
 }
 
 /// Fetches once; a redirect's location instead of a body.
-fn get(url: &str, to: &Path, bounds: Bounds) -> io::Result<Option<String>> {
+fn get(url: &str, to: &Path, bounds: &Bounds) -> io::Result<Option<String>> {
     let (host, path) = split(url)?;
     let mut stream = connect(&host, bounds.stall)?;
     let head =
@@ -136,7 +126,7 @@ fn get(url: &str, to: &Path, bounds: Bounds) -> io::Result<Option<String>> {
         }
     }
     match (status, location) {
-        (200, _) => body(&mut reader, length, chunked, to, bounds.bytes).map(|()| None),
+        (200, _) => body(&mut reader, length, chunked, to, &bounds.budget).map(|()| None),
         (301 | 302 | 303 | 307 | 308, Some(location)) => Ok(Some(location)),
         _ => Err(bad(format!("server answered {status} for {url}"))),
     }
@@ -156,19 +146,18 @@ fn body(
     length: Option<u64>,
     chunked: bool,
     to: &Path,
-    most: u64,
+    budget: &Budget,
 ) -> io::Result<()> {
-    if length.is_some_and(|length| length > most) {
-        return Err(bad("it is too large"));
+    if length.is_some_and(|length| length > budget.left()) {
+        return Err(too_large());
     }
     let mut file = Counted { file: File::create(to)?, bytes: 0 };
     if chunked {
-        return chunks(reader, &mut file, most);
+        return chunks(reader, &mut file, budget);
     }
-    let copied = io::copy(&mut reader.take(length.unwrap_or(most)), &mut file)?;
+    let copied = budget.copy(reader.take(length.unwrap_or(u64::MAX)), &mut file)?;
     match length {
         Some(length) if copied < length => Err(bad(format!("got {copied} of {length} bytes"))),
-        None if copied == most => Err(bad("it is too large")),
         _ => Ok(()),
     }
 }
@@ -195,8 +184,7 @@ impl Write for Counted {
     }
 }
 
-fn chunks(reader: &mut impl BufRead, file: &mut impl Write, most: u64) -> io::Result<()> {
-    let mut total = 0;
+fn chunks(reader: &mut impl BufRead, file: &mut impl Write, budget: &Budget) -> io::Result<()> {
     loop {
         let header = line(reader)?;
         let size = header.split(';').next().unwrap_or_default().trim();
@@ -204,10 +192,7 @@ fn chunks(reader: &mut impl BufRead, file: &mut impl Write, most: u64) -> io::Re
         if size == 0 {
             return Ok(());
         }
-        total = size.saturating_add(total);
-        if total > most {
-            return Err(bad("it is too large"));
-        }
+        budget.take(size)?;
         let copied = io::copy(&mut reader.by_ref().take(size), file)?;
         if copied < size || !line(reader)?.is_empty() {
             return Err(bad("malformed chunk"));
@@ -247,7 +232,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let to = directory.path().join("f");
         let read = |bytes: &[u8], length, chunked| {
-            body(&mut BufReader::new(bytes), length, chunked, &to, 1000)
+            body(&mut BufReader::new(bytes), length, chunked, &to, &Budget::new(1000, 10))
         };
         assert!(read(b"abc", Some(3), false).is_ok());
         assert!(read(b"abc", None, false).is_ok());

@@ -1,7 +1,8 @@
 //! What the binary `mesos-fetcher` does: transfers in a process of their own, as the task's user.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -12,9 +13,12 @@ use protos::mesos::fetcher::fetcher_info::Item;
 use protos::mesos::fetcher::fetcher_info::item::Action;
 
 use super::archive::{ArchiveError, extract};
+use super::budget::Budget;
 use super::cache::basename;
-use super::curl::{curl, hadoop};
+use super::curl::curl;
 use super::download::{Bounds, download};
+use super::hadoop::hadoop;
+use super::room;
 
 /// A transfer that stands still for so long has failed, unless the slave says otherwise.
 const DEFAULT_STALL: Duration = Duration::from_secs(60);
@@ -41,8 +45,12 @@ pub enum FetchItemError {
     Archive(#[from] ArchiveError),
 }
 
-/// Fetches everything in `MESOS_FETCHER_INFO`; exits with 1 at the first failure.
+/// Fetches everything in `MESOS_FETCHER_INFO`, or makes room in the cache; exits with 1 at the first
+/// failure.
 pub fn main() -> ExitCode {
+    if let Ok(order) = std::env::var(room::VARIABLE) {
+        return room::carry_out(&order).map_or_else(|reason| fail(&reason), |()| ExitCode::SUCCESS);
+    }
     let Ok(text) = std::env::var("MESOS_FETCHER_INFO") else {
         return fail("environment variable MESOS_FETCHER_INFO is not set");
     };
@@ -57,10 +65,13 @@ pub fn main() -> ExitCode {
     let sandbox = PathBuf::from(&info.sandbox_directory);
     let stall = info.stall_timeout.as_ref().and_then(|it| u64::try_from(it.nanoseconds).ok());
     let stall = stall.map_or(DEFAULT_STALL, Duration::from_nanos);
+    let cache = info.cache_directory.as_deref().map(Path::new);
+    let budgets = Budgets::of(&sandbox, cache);
     let fetcher = ItemFetcher {
         home: info.frameworks_home.as_deref(),
-        cache: info.cache_directory.as_deref().map(Path::new),
-        bounds: Bounds::of(&sandbox, stall),
+        cache,
+        stall,
+        budgets: &budgets,
         sandbox: &sandbox,
     };
     for item in &info.items {
@@ -77,12 +88,29 @@ fn fail(reason: &str) -> ExitCode {
     ExitCode::FAILURE
 }
 
+/// What all items of one fetch may write together.
+struct Budgets {
+    sandbox: Budget,
+    /// That of the sandbox, if both lie on one disk.
+    cache: Budget,
+}
+
+impl Budgets {
+    fn of(sandbox: &Path, cache: Option<&Path>) -> Self {
+        let budget = Budget::of(sandbox);
+        let disk = |path: &Path| fs::metadata(path).map(|info| info.dev()).ok();
+        let other = cache.filter(|cache| disk(cache) != disk(sandbox));
+        Self { cache: other.map_or_else(|| budget.clone(), Budget::of), sandbox: budget }
+    }
+}
+
 /// Where things come from and go to, and how much of them.
 struct ItemFetcher<'a> {
     home: Option<&'a str>,
     cache: Option<&'a Path>,
     sandbox: &'a Path,
-    bounds: Bounds,
+    stall: Duration,
+    budgets: &'a Budgets,
 }
 
 impl ItemFetcher<'_> {
@@ -105,33 +133,31 @@ impl ItemFetcher<'_> {
             fs::create_dir_all(parent).map_err(transfer)?;
         }
         match &cached {
-            None => self.get(uri, &target)?,
+            None => self.get(uri, &target, &self.budgets.sandbox)?,
             Some((action, file)) => {
                 if *action == Action::DownloadAndCache {
                     // Whole or not at all: what has its name is complete.
                     let part = file.with_extension("part");
-                    self.get(uri, &part)?;
+                    self.get(uri, &part, &self.budgets.cache).inspect_err(|_| {
+                        // Nobody asks for it any more.
+                        let _ = fs::remove_file(&part);
+                    })?;
                     fs::rename(&part, file).map_err(transfer)?;
                 }
-                fs::copy(file, &target).map_err(transfer)?;
+                copy(file, &target, &self.budgets.sandbox).map_err(transfer)?;
             }
         }
         self.finish(uri, &target, cached.is_some())
     }
 
-    fn get(&self, uri: &Uri, to: &Path) -> Result<(), FetchItemError> {
+    fn get(&self, uri: &Uri, to: &Path, budget: &Budget) -> Result<(), FetchItemError> {
+        let bounds = Bounds { stall: self.stall, budget: budget.clone() };
         let transfer = |source| FetchItemError::Transfer { uri: uri.value.clone(), source };
         match source(&uri.value, self.home)? {
-            Source::File(path) => {
-                // A device or a pipe may have no end.
-                if !fs::metadata(&path).map_err(transfer)?.is_file() {
-                    return Err(transfer(io::Error::other("not a regular file")));
-                }
-                fs::copy(path, to).map(drop)
-            }
-            Source::Http(url) => download(&url, to, self.bounds),
-            Source::Curl(url) => curl(&url, to, self.bounds),
-            Source::Hdfs(url) => hadoop(&url, to),
+            Source::File(path) => copy(&path, to, budget),
+            Source::Http(url) => download(&url, to, &bounds),
+            Source::Curl(url) => curl(&url, to, &bounds),
+            Source::Hdfs(url) => hadoop(&url, to, &bounds),
         }
         .map_err(transfer)
     }
@@ -141,10 +167,12 @@ impl ItemFetcher<'_> {
         let executable = uri.executable.unwrap_or(false);
         let extracted = uri.extract.unwrap_or(true)
             && !executable
-            && extract(target, self.sandbox, self.bounds.bytes)?;
+            && extract(target, self.sandbox, &self.budgets.sandbox)?;
         if extracted && cached {
             // The archive itself stays in the cache.
+            let bytes = target.symlink_metadata().map_err(transfer)?.len();
             fs::remove_file(target).map_err(transfer)?;
+            self.budgets.sandbox.give_back(bytes);
         }
         if executable {
             use std::os::unix::fs::PermissionsExt;
@@ -156,13 +184,26 @@ impl ItemFetcher<'_> {
     }
 }
 
+/// Copies a file of the host's, with its permissions.
+fn copy(from: &Path, to: &Path, budget: &Budget) -> io::Result<()> {
+    // A device or a pipe may have no end.
+    if !fs::metadata(from)?.is_file() {
+        return Err(io::Error::other("not a regular file"));
+    }
+    let from = File::open(from)?;
+    let permissions = from.metadata()?.permissions();
+    let mut to = File::create(to)?;
+    budget.copy(from, &mut to)?;
+    to.set_permissions(permissions)
+}
+
 /// Fetches one URI into the sandbox, extracts it if it is an archive, marks it executable if asked.
 ///
 /// # Errors
 /// [`FetchItemError`].
 pub fn fetch(uri: &Uri, sandbox: &Path, home: Option<&str>) -> Result<(), FetchItemError> {
-    let bounds = Bounds::of(sandbox, DEFAULT_STALL);
-    let fetcher = ItemFetcher { home, cache: None, sandbox, bounds };
+    let budgets = &Budgets::of(sandbox, None);
+    let fetcher = ItemFetcher { home, cache: None, sandbox, stall: DEFAULT_STALL, budgets };
     let item = Item { uri: uri.clone(), action: Action::BypassCache.into(), cache_filename: None };
     fetcher.fetch_item(&item)
 }
@@ -231,21 +272,26 @@ mod tests {
     #[test]
     fn fetch_bad_uris_are_refused() {
         let sandbox = tempfile::tempdir().unwrap();
-        for bad in [
-            "ftp://127.0.0.1:1/x",
-            "relative",
-            "file:///nowhere/x",
-            "http://127.0.0.1:1/x",
-            "file:///",
-            "/dev/zero",
-            "https://127.0.0.1:1/x",
-            "gopher://h/x",
-        ] {
-            assert!(fetch(&uri(bad), sandbox.path(), None).is_err(), "{bad}");
+        let cases = [
+            ("relative", "scheme is not served"),
+            ("gopher://h/x", "scheme is not served"),
+            ("file:///nowhere/x", "No such file"),
+            ("file:///", "is no file name"),
+            ("file:///etc", "not a regular file"),
+            ("/dev/zero", "not a regular file"),
+            ("http://127.0.0.1:1/x", "Connection refused"),
+            // 7: curl itself could not connect; one that is missing says something else.
+            ("ftp://127.0.0.1:1/x", "curl failed: exit status: 7"),
+            ("https://127.0.0.1:1/x", "curl failed: exit status: 7"),
+        ];
+        for (bad, why) in cases {
+            let error = fetch(&uri(bad), sandbox.path(), None).unwrap_err().to_string();
+            assert!(error.contains(why), "{bad}: {error}");
         }
         for escape in ["../x", "/etc/x", "a/../../x", ""] {
             let wanted = Uri { output_file: Some(escape.into()), ..uri("file:///etc/hostname") };
-            assert!(fetch(&wanted, sandbox.path(), None).is_err(), "{escape}");
+            let error = fetch(&wanted, sandbox.path(), None).unwrap_err();
+            assert!(matches!(error, FetchItemError::OutputFile(_)), "{escape}: {error}");
         }
     }
 

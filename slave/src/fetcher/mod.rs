@@ -5,13 +5,19 @@
 
 mod actor;
 mod archive;
+mod budget;
 pub mod cache;
 mod curl;
 mod download;
+mod hadoop;
 mod helper;
+pub(crate) mod ours;
+mod room;
 
 pub use actor::{FetchError, FetchRequest, Fetcher, FetcherOptions};
 pub use archive::ArchiveError;
+pub(crate) use budget::{Budget, too_large};
 pub(crate) use curl::Transfer;
-pub use download::Bounds;
 pub use helper::{FetchItemError, fetch, main};
+pub use ours::NotOursError;
+pub use room::prepare;

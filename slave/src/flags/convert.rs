@@ -10,12 +10,12 @@ use super::{Flags, default_runtime_dir, idle};
 use crate::containerizer::docker::DockerOptions;
 use crate::containerizer::{ContainerizerOptions, LauncherKind, linux_is_usable};
 use crate::detection::{self, Host};
-use crate::fetcher::FetcherOptions;
+use crate::fetcher::{self, FetcherOptions};
 use crate::logger::{self, LoggerOptions, Rotation};
 use crate::oversubscription::{
     FixedEstimator, LoadQosController, NewController, NewEstimator, SlackEstimator,
 };
-use crate::{Config, Helpers, Recover};
+use crate::{Config, Helpers, Recover, provisioner};
 
 impl Flags {
     /// The slave's configuration; `effective` are the flags as `/flags` shows them.
@@ -93,28 +93,23 @@ impl Flags {
             None if linux_is_usable(&self.cgroups_hierarchy) => LauncherKind::Linux,
             None => LauncherKind::Posix,
         };
+        let provisioner = self.docker.provisioner(
+            &config.helpers.containerizer,
+            &config.work_dir,
+            self.fetcher_stall_timeout,
+        )?;
+        if let Some(options) = &provisioner {
+            provisioner::prepare(options)?;
+        }
         Ok(ContainerizerOptions {
             isolation: self.isolation.clone(),
             fetcher: config.helpers.fetcher.clone(),
             frameworks_home: self.frameworks_home.clone(),
-            fetching: FetcherOptions {
-                // Slaves of one host do not empty each other's.
-                cache_dir: self.fetcher_cache_dir.clone().unwrap_or_else(|| {
-                    std::env::temp_dir().join("mesos/fetch").join(self.port.to_string())
-                }),
-                cache_bytes: self.fetcher_cache_size.0,
-                stall_timeout: self.fetcher_stall_timeout,
-                hadoop_home: self.hadoop_home.clone(),
-                ..FetcherOptions::default()
-            },
+            fetching: self.fetching()?,
             launcher,
             logger,
             default_container: self.default_container_info.clone(),
-            provisioner: self.docker.provisioner(
-                &config.helpers.containerizer,
-                &config.work_dir,
-                self.fetcher_stall_timeout,
-            )?,
+            provisioner,
             helper: config.helpers.containerizer.clone(),
             isolators: self.isolators.clone().apply(isolators::Options {
                 work_dir: config.work_dir.clone(),
@@ -125,6 +120,28 @@ impl Flags {
                 agent_ports: ports(&config.resources),
                 ..isolators::Options::default()
             }),
+        })
+    }
+
+    /// What the fetcher is told. Root's cache is made before any task runs that could come first, and
+    /// lead root elsewhere; another user changes no owners, and makes his when he needs it.
+    fn fetching(&self) -> Result<FetcherOptions, String> {
+        // Slaves of one host do not empty each other's.
+        let cache_dir = self.fetcher_cache_dir.clone().unwrap_or_else(|| {
+            std::env::temp_dir().join("mesos/fetch").join(self.port.to_string())
+        });
+        let cache_is_prepared = nix::unistd::geteuid().is_root();
+        if cache_is_prepared {
+            fetcher::prepare(&cache_dir)
+                .map_err(|error| format!("flag 'fetcher_cache_dir': {error}"))?;
+        }
+        Ok(FetcherOptions {
+            cache_dir,
+            cache_is_prepared,
+            cache_bytes: self.fetcher_cache_size.0,
+            stall_timeout: self.fetcher_stall_timeout,
+            hadoop_home: self.hadoop_home.clone(),
+            ..FetcherOptions::default()
         })
     }
 

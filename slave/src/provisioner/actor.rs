@@ -18,7 +18,7 @@ use serde_json::Value;
 use super::helper::Order;
 use super::pull::Pull;
 use super::store::Stored;
-use super::{Backend, manifest};
+use super::{Backend, manifest, roots};
 
 /// What the provisioner is told once.
 #[derive(Debug, Clone)]
@@ -159,6 +159,7 @@ impl Provisioner {
             backend: self.options.backend,
             registry: self.options.registry.clone(),
             cached: cached && shared,
+            shared,
             config: config.or_else(|| self.options.config.clone()),
             stall: self.options.stall,
         });
@@ -221,7 +222,7 @@ impl Provisioner {
     }
 
     fn recover(&mut self, known: &BTreeSet<ContainerId>, cx: &mut Ctx<Self>) {
-        let listed = cx.disk().list(&self.options.work_dir.join("provisioner/containers"));
+        let listed = cx.disk().list(&roots(&self.options.work_dir).join("containers"));
         let known = known.clone();
         cx.defer(listed, move |this, found, cx| {
             for entry in found.unwrap_or_default() {
@@ -243,7 +244,7 @@ impl Provisioner {
     }
 
     fn directory(&self, container: &ContainerId) -> PathBuf {
-        self.options.work_dir.join("provisioner/containers").join(container.as_str())
+        roots(&self.options.work_dir).join("containers").join(container.as_str())
     }
 
     /// Has the helper carry an order out; its answer, or why it failed.

@@ -25,7 +25,7 @@ impl Order {
         match self {
             Order::Pull(it) => json!({"order": "pull", "image": it.image, "store": it.store,
                 "backend": it.backend.name(), "registry": it.registry, "config": it.config,
-                "stall_secs": it.stall.as_secs(), "cached": it.cached}),
+                "stall_secs": it.stall.as_secs(), "cached": it.cached, "shared": it.shared}),
             Order::Make { store, backend, layers, container, id } => json!({"order": "make",
                 "store": store, "backend": backend.name(), "layers": layers,
                 "container": container, "id": id}),
@@ -46,6 +46,7 @@ impl Order {
                 config: value.get("config").filter(|config| !config.is_null()).cloned(),
                 stall: Duration::from_secs(value.get("stall_secs")?.as_u64()?),
                 cached: value.get("cached")?.as_bool()?,
+                shared: value.get("shared")?.as_bool()?,
             }),
             "make" => {
                 let layers = value.get("layers")?.as_array()?.iter();
@@ -101,6 +102,7 @@ mod tests {
                 config: Some(json!({"auths": {}})),
                 stall: Duration::from_secs(3),
                 cached: true,
+                shared: false,
             }),
             Order::Make {
                 store: "/s".into(),

@@ -12,7 +12,8 @@ use std::path::{Component, Path, PathBuf};
 use nix::libc;
 use nix::sys::stat::{Mode, SFlag, makedev, mknod};
 
-use super::Backend;
+use super::{Backend, zstd};
+use crate::fetcher::{Budget, too_large};
 
 /// Marks a name that lower layers have and this one takes away.
 pub(super) const WHITEOUT: &str = ".wh.";
@@ -25,31 +26,37 @@ fn bad(message: impl Into<String>) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, message.into())
 }
 
-/// Extracts the archive of a layer, packed by gzip or not, to at most `most` bytes.
+/// Extracts the archive of a layer, packed by gzip, by zstd or not at all, within the budget.
 ///
 /// # Errors
 /// When it cannot be read or written, is too large, or an entry leads out of the directory.
-pub(super) fn extract(from: impl Read, into: &Path, backend: Backend, most: u64) -> io::Result<()> {
+pub(super) fn extract(
+    from: impl Read,
+    into: &Path,
+    backend: Backend,
+    budget: &Budget,
+) -> io::Result<()> {
     let mut from = BufReader::new(from);
-    match from.fill_buf()? {
-        [0x1f, 0x8b, ..] => untar(flate2::bufread::MultiGzDecoder::new(from), into, backend, most),
-        [0x28, 0xb5, 0x2f, 0xfd, ..] => Err(bad("it is packed by zstd, which is not served")),
-        _ => untar(from, into, backend, most),
+    let start = from.fill_buf()?;
+    if start.starts_with(&[0x1f, 0x8b]) {
+        untar(flate2::bufread::MultiGzDecoder::new(from), into, backend, budget)
+    } else if zstd::is_packed(start) {
+        untar(zstd::Plain::new(from), into, backend, budget)
+    } else {
+        untar(from, into, backend, budget)
     }
 }
 
-fn untar(from: impl Read, into: &Path, backend: Backend, most: u64) -> io::Result<()> {
+fn untar(from: impl Read, into: &Path, backend: Backend, budget: &Budget) -> io::Result<()> {
     let root = into.canonicalize()?;
-    let too_large = || bad("it is too large when extracted");
-    let mut left = most;
     // Headers and padding come on top of what is extracted.
-    let mut tar = tar::Archive::new(from.take(most.saturating_mul(2)));
+    let mut tar = tar::Archive::new(from.take(budget.left().saturating_mul(2)));
     tar.set_preserve_permissions(true);
     tar.set_preserve_ownerships(nix::unistd::geteuid().is_root());
     tar.set_overwrite(true);
     for (number, entry) in tar.entries()?.enumerate() {
         let mut entry = entry?;
-        left = left.checked_sub(entry.size()).ok_or_else(too_large)?;
+        budget.take_file(entry.size())?;
         if number == MAX_ENTRIES {
             return Err(too_large());
         }
@@ -73,7 +80,8 @@ fn untar(from: impl Read, into: &Path, backend: Backend, most: u64) -> io::Resul
             return Err(leads_out());
         }
     }
-    Ok(())
+    // One that was cut off looks like one that ended.
+    if tar.into_inner().limit() == 0 { Err(too_large()) } else { Ok(()) }
 }
 
 /// Makes of a whiteout what overlay understands.
@@ -188,7 +196,7 @@ mod tests {
     fn layer_for_copies_keeps_its_marks() {
         let into = tempfile::tempdir().unwrap();
         let bytes = archive(&[("a/.wh.b", ""), ("a/c", "c")]);
-        extract(bytes.as_slice(), into.path(), Backend::Copy, 10_000).unwrap();
+        extract(bytes.as_slice(), into.path(), Backend::Copy, &Budget::new(10_000, 10)).unwrap();
         assert!(into.path().join("a/.wh.b").exists());
         assert_eq!(fs::read_to_string(into.path().join("a/c")).unwrap(), "c");
     }
@@ -198,11 +206,51 @@ mod tests {
         for path in ["../a", "/../a", "a/../../b"] {
             let into = tempfile::tempdir().unwrap();
             let bytes = archive(&[(path, "x")]);
-            assert!(extract(bytes.as_slice(), into.path(), Backend::Copy, 1000).is_err(), "{path}");
+            assert!(
+                extract(bytes.as_slice(), into.path(), Backend::Copy, &Budget::new(1000, 10))
+                    .is_err(),
+                "{path}"
+            );
         }
         let into = tempfile::tempdir().unwrap();
         let bytes = archive(&[("a", &"x".repeat(900)), ("b", &"x".repeat(900))]);
-        assert!(extract(bytes.as_slice(), into.path(), Backend::Copy, 1000).is_err());
+        assert!(
+            extract(bytes.as_slice(), into.path(), Backend::Copy, &Budget::new(1000, 10)).is_err()
+        );
+    }
+
+    #[test]
+    fn layer_packed_by_either_program_is_that_layer() {
+        use std::io::Write;
+        let plain = archive(&[("a/c", "c")]);
+        let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        gzip.write_all(&plain).unwrap();
+        let level = ruzstd::encoding::CompressionLevel::Fastest;
+        let zstd = ruzstd::encoding::compress_to_vec(plain.as_slice(), level);
+        for packed in [plain, gzip.finish().unwrap(), zstd] {
+            let into = tempfile::tempdir().unwrap();
+            let budget = Budget::new(10_000, 10);
+            extract(packed.as_slice(), into.path(), Backend::Copy, &budget).unwrap();
+            assert_eq!(fs::read_to_string(into.path().join("a/c")).unwrap(), "c");
+        }
+    }
+
+    #[test]
+    fn layer_bombs_are_stopped_however_they_are_packed() {
+        use std::io::Write;
+        let plain = archive(&[("zeros", &"0".repeat(8 << 20))]);
+        let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+        gzip.write_all(&plain).unwrap();
+        let level = ruzstd::encoding::CompressionLevel::Fastest;
+        let zstd = ruzstd::encoding::compress_to_vec(plain.as_slice(), level);
+        for packed in [gzip.finish().unwrap(), zstd] {
+            assert!(packed.len() < 100_000);
+            let into = tempfile::tempdir().unwrap();
+            let budget = Budget::new(1 << 20, 10);
+            let error = extract(packed.as_slice(), into.path(), Backend::Copy, &budget);
+            assert_eq!(error.unwrap_err().kind(), io::ErrorKind::FileTooLarge);
+            assert_eq!(fs::read_dir(into.path()).unwrap().count(), 0);
+        }
     }
 
     #[test]

@@ -130,7 +130,8 @@ mod tests {
     #[test]
     fn manifest_of_an_image_names_its_layers_in_order() {
         let manifest = json!({"schemaVersion": 2, "config": {"digest": digest('c')},
-            "layers": [{"digest": digest('1')}, {"digest": digest('2')}]});
+            "layers": [{"digest": digest('1')}, {"digest": digest('2'),
+                "mediaType": "application/vnd.oci.image.layer.v1.tar+zstd"}]});
         let expected =
             Answer::Image { config: digest('c'), layers: vec![digest('1'), digest('2')] };
         assert_eq!(answer(manifest.to_string().as_bytes()), Ok(expected));

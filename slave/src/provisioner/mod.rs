@@ -16,8 +16,13 @@ pub mod reference;
 mod registry;
 mod rootfs;
 mod store;
+mod zstd;
 
+use std::fs;
+use std::path::Path;
 use std::str::FromStr;
+
+use crate::fetcher::ours;
 
 pub use actor::{Front, Provisioner, ProvisionerOptions, start};
 pub use helper::carry_out;
@@ -25,6 +30,29 @@ pub use helper::carry_out;
 /// `user:password` for the registry of an image, of credentials in docker's form.
 pub(crate) fn credential(image: &str, config: Option<&serde_json::Value>) -> Option<String> {
     registry::credential_of(&image.parse().ok()?, config?)
+}
+
+/// Images have programs that become root for whoever runs them: nobody but the slave gets at them by
+/// the host's paths. Containers need none of these, as a root is mounted before it is entered.
+const PRIVATE: u32 = 0o700;
+
+/// Makes the directories of images and of roots, for the slave alone.
+///
+/// # Errors
+/// Text naming the flag whose directory belongs to somebody else, or could be led astray by others.
+pub fn prepare(options: &ProvisionerOptions) -> Result<(), String> {
+    ours::make(&options.store, PRIVATE)
+        .map_err(|error| format!("flag 'docker_store_dir': {error}"))?;
+    let told = |error: &dyn std::fmt::Display| format!("flag 'work_dir': {error}");
+    fs::create_dir_all(&options.work_dir).map_err(|error| told(&error))?;
+    let roots = roots(&options.work_dir);
+    // Who may write to the working directory owns the slave anyway: its way is not looked at.
+    ours::make_last(&roots, PRIVATE, None).map_err(|error| told(&error))
+}
+
+/// Where all roots lie.
+fn roots(work_dir: &Path) -> std::path::PathBuf {
+    work_dir.join("provisioner")
 }
 
 /// The variable by which the helper is told what to do.
@@ -74,5 +102,45 @@ impl FromStr for Backend {
             "overlay" => Ok(Backend::Overlay),
             other => Err(format!("backend '{other}' is not available: copy and overlay are")),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    fn options(all: &Path) -> ProvisionerOptions {
+        ProvisionerOptions {
+            helper: Vec::new(),
+            store: all.join("a/store"),
+            registry: None,
+            config: None,
+            backend: Backend::Copy,
+            work_dir: all.join("work"),
+            stall: std::time::Duration::ZERO,
+        }
+    }
+
+    #[test]
+    fn directories_of_images_and_roots_are_for_the_slave_alone() {
+        let all = tempfile::tempdir().unwrap();
+        let options = options(all.path());
+        let roots = roots(&options.work_dir);
+        // As an earlier version made them.
+        fs::create_dir_all(&roots).unwrap();
+        fs::set_permissions(&roots, fs::Permissions::from_mode(0o755)).unwrap();
+        prepare(&options).unwrap();
+        for directory in [&roots, &options.store] {
+            assert_eq!(directory.metadata().unwrap().permissions().mode() & 0o7777, 0o700);
+        }
+        fs::remove_dir(&roots).unwrap();
+        symlink("/etc", &roots).unwrap();
+        let refused = prepare(&options).unwrap_err();
+        assert!(refused.starts_with("flag 'work_dir'"), "{refused}");
+        fs::remove_dir(&options.store).unwrap();
+        fs::write(&options.store, "").unwrap();
+        let refused = prepare(&options).unwrap_err();
+        assert!(refused.starts_with("flag 'docker_store_dir'"), "{refused}");
     }
 }

@@ -128,10 +128,15 @@ impl Registry {
     /// What the registry wants to see after it said so.
     fn answer_challenge(&self, challenge: &str) -> io::Result<String> {
         let basic = |credential: &String| format!("Basic {}", STANDARD.encode(credential));
+        // A password goes to nobody who could be overheard, and is for nothing that could be.
+        let withheld = "a password is not sent without TLS";
+        let safe = is_safe(&self.base);
         let (scheme, parameters) = challenge.split_once(' ').unwrap_or((challenge, ""));
         if scheme.eq_ignore_ascii_case("basic") {
             let credential = self.credential.as_ref();
-            return credential.map(basic).ok_or_else(|| bad("the registry wants a password"));
+            let credential = credential.ok_or_else(|| bad("the registry wants a password"))?;
+            let refused = || bad(format!("{}: {withheld}", self.base));
+            return safe.then(|| basic(credential)).ok_or_else(refused);
         }
         if !scheme.eq_ignore_ascii_case("bearer") {
             return Err(bad(format!("the registry wants '{scheme}', which is not served")));
@@ -150,15 +155,18 @@ impl Registry {
                 url = format!("{url}{mark}{name}={}", escape(value));
             }
         }
-        // A password goes to nobody who could be overheard.
-        let safe = url.starts_with("https://") || is_loopback(&url);
+        let safe = safe && is_safe(&url);
         let credential = self.credential.as_ref().filter(|_| safe).map(basic);
         let mut bytes = Vec::new();
         let head = self.ask(&url, credential.as_deref(), MAX_DOCUMENT, &mut |body| {
             body.read_to_end(&mut bytes).map(drop)
         })?;
         if head.status != 200 {
-            return Err(bad(format!("{realm} answered {} to who asked for a token", head.status)));
+            let told = format!("{realm} answered {} to who asked for a token", head.status);
+            return Err(bad(match self.credential.is_some() && !safe {
+                true => format!("{told}: {withheld}"),
+                false => told,
+            }));
         }
         let value: Value = serde_json::from_slice(&bytes).map_err(io::Error::other)?;
         let token = ["token", "access_token"].iter().find_map(|key| value.get(*key)?.as_str());
@@ -227,11 +235,19 @@ fn is_web(url: &str) -> bool {
     url.starts_with("https://") || url.starts_with("http://")
 }
 
+/// True when nobody can overhear what is sent there.
+fn is_safe(url: &str) -> bool {
+    url.starts_with("https://") || is_loopback(url)
+}
+
 fn is_loopback(url: &str) -> bool {
     let host = url.split_once("://").map_or(url, |(_, rest)| rest);
-    let host = host.split('/').next().unwrap_or_default();
-    let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
-    name == "localhost" || name.parse::<std::net::Ipv4Addr>().is_ok_and(|it| it.is_loopback())
+    let host = host.split(['/', '?', '#']).next().unwrap_or_default();
+    let (name, port) = host.rsplit_once(':').unwrap_or((host, "0"));
+    // What looks like a port may be the end of somebody's password, with the host behind it.
+    port.bytes().all(|byte| byte.is_ascii_digit())
+        && (name == "localhost"
+            || name.parse::<std::net::Ipv4Addr>().is_ok_and(|it| it.is_loopback()))
 }
 
 /// Registries speak TLS, those of this host need not.
@@ -296,43 +312,4 @@ fn check(bytes: &[u8], digest: &str) -> io::Result<()> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn challenge_parameters_are_told_apart() {
-        let text = r#"realm="https://a/t?x=1",service="r,s", scope="repository:a/b:pull""#;
-        let expected =
-            [("realm", "https://a/t?x=1"), ("service", "r,s"), ("scope", "repository:a/b:pull")];
-        let found = parse_parameters(text);
-        let found: Vec<(&str, &str)> =
-            found.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
-        assert_eq!(found, expected);
-        assert_eq!(escape("repository:a/b:pull"), "repository%3Aa/b%3Apull");
-    }
-
-    #[test]
-    fn credential_is_that_of_the_registry() {
-        let auth = STANDARD.encode("me:secret");
-        let config = serde_json::json!({"auths": {"https://r.io:1": {"auth": auth}}});
-        assert_eq!(credential(&config, "https://r.io:1", false).as_deref(), Some("me:secret"));
-        assert_eq!(credential(&config, "https://r.io", false), None);
-    }
-
-    #[test]
-    fn head_is_the_last_of_all_redirects() {
-        let text =
-            "HTTP/1.1 307 Moved\r\nLocation: x\r\n\r\nHTTP/2 401\r\nWWW-Authenticate: Basic\r\n";
-        let head = read_head(text).unwrap();
-        assert_eq!((head.status, head.challenge.as_deref()), (401, Some("Basic")));
-        assert!(read_head("").is_none());
-    }
-
-    #[test]
-    fn registries_of_this_host_need_no_tls() {
-        assert_eq!(with_scheme("127.0.0.1:5000"), "http://127.0.0.1:5000");
-        assert_eq!(with_scheme("r.io"), "https://r.io");
-        assert_eq!(with_scheme("http://r.io"), "http://r.io");
-        assert!(!is_loopback("http://127.0.0.1.evil.io/"));
-    }
-}
+mod tests;

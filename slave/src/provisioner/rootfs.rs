@@ -8,9 +8,11 @@ use isolators::filesystem::mounts;
 use nix::mount::{MsFlags, mount};
 
 use super::store::Store;
-use super::{Backend, copy};
+use super::{Backend, PRIVATE, copy};
+use crate::fetcher::ours;
 
-/// Makes a root of layers, lowest first, below `container`.
+/// Makes a root of layers, lowest first, below `container`, a directory of all containers' in that of
+/// all roots.
 ///
 /// # Errors
 /// When it cannot be made.
@@ -21,6 +23,10 @@ pub(super) fn make(
     container: &Path,
     id: &str,
 ) -> io::Result<PathBuf> {
+    // Somebody may have removed what the slave made at its start.
+    if let Some(roots) = container.parent().and_then(Path::parent) {
+        ours::make_last(roots, PRIVATE, None).map_err(io::Error::other)?;
+    }
     let base = container.join("backends").join(backend.name());
     let root = base.join("rootfses").join(id);
     fs::create_dir_all(&root)?;

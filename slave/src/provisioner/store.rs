@@ -15,7 +15,8 @@ use serde_json::{Value, json};
 
 use super::digest::{self, Digesting};
 use super::reference::{Reference, is_digest};
-use super::{Backend, layer};
+use super::{Backend, PRIVATE, layer};
+use crate::fetcher::{Budget, ours};
 
 /// An image that is on disk.
 #[derive(Debug, Clone, PartialEq)]
@@ -44,15 +45,28 @@ impl Stored {
 pub(super) struct Store {
     root: PathBuf,
     backend: Backend,
+    /// Makes all that lies on a directory's disk durable.
+    sync: fn(&Path) -> io::Result<()>,
+}
+
+/// A layer has many files: the whole disk at once is faster than one after the other.
+fn sync_all(directory: &Path) -> io::Result<()> {
+    nix::unistd::syncfs(File::open(directory)?).map_err(io::Error::from)
 }
 
 impl Store {
     /// Opens a store; it is made if need be.
     pub(super) fn open(root: &Path, backend: Backend) -> io::Result<Self> {
+        ours::make(root, PRIVATE).map_err(io::Error::other)?;
         for name in ["layers", "images", "staging"] {
             fs::create_dir_all(root.join(name))?;
         }
-        Ok(Self { root: root.to_owned(), backend })
+        Ok(Self { root: root.to_owned(), backend, sync: sync_all })
+    }
+
+    /// Where it lies.
+    pub(super) fn root(&self) -> &Path {
+        &self.root
     }
 
     /// Where unfinished things are put.
@@ -96,13 +110,13 @@ impl Store {
         &self,
         from: impl Read,
         wanted: Option<&str>,
-        most: u64,
+        budget: &Budget,
     ) -> io::Result<String> {
         let staged = tempfile::tempdir_in(self.staging())?;
         let root = staged.path().join("rootfs");
         fs::create_dir(&root)?;
         let mut from = Digesting::new(from);
-        layer::extract(&mut from, &root, self.backend, most)?;
+        layer::extract(&mut from, &root, self.backend, budget)?;
         let digest = from.finish()?;
         if let Some(wanted) = wanted.filter(|wanted| *wanted != digest) {
             let told = format!("layer {wanted} was asked for and {digest} was sent");
@@ -110,12 +124,15 @@ impl Store {
         }
         let target = self.layer(&digest);
         fs::create_dir_all(target.parent().unwrap_or(&self.root))?;
+        // After a loss of power it would have its name, and files without content.
+        (self.sync)(&root)?;
         match fs::rename(&root, &target) {
             // Somebody else was faster with the same layer.
             Err(_) if target.is_dir() => {}
             done => done?,
         }
         File::open(target.parent().unwrap_or(&self.root))?.sync_all()?;
+        File::open(self.root.join("layers"))?.sync_all()?;
         Ok(digest)
     }
 }
@@ -123,6 +140,42 @@ impl Store {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    fn budget() -> Budget {
+        Budget::new(1000, 10)
+    }
+
+    #[test]
+    fn store_is_for_its_owner_alone() {
+        let all = tempfile::tempdir().unwrap();
+        let root = all.path().join("store");
+        fs::create_dir(&root).unwrap();
+        fs::set_permissions(&root, fs::Permissions::from_mode(0o755)).unwrap();
+        Store::open(&root, Backend::Copy).unwrap();
+        assert_eq!(root.metadata().unwrap().permissions().mode() & 0o7777, 0o700);
+        // Another's, behind a link that anybody could have made.
+        fs::set_permissions(all.path(), fs::Permissions::from_mode(0o1777)).unwrap();
+        symlink("/etc", all.path().join("link")).unwrap();
+        let refused = Store::open(&all.path().join("link"), Backend::Copy).err().unwrap();
+        assert!(refused.to_string().contains("link is a link"), "{refused}");
+    }
+
+    #[test]
+    fn layer_that_is_not_durable_yet_has_not_its_name() {
+        let root = tempfile::tempdir().unwrap();
+        let mut store = Store::open(root.path(), Backend::Copy).unwrap();
+        store.sync = |directory| {
+            assert!(directory.is_dir());
+            Err(io::Error::other("no power"))
+        };
+        let empty = tar::Builder::new(Vec::new()).into_inner().unwrap();
+        assert!(store.add_layer(empty.as_slice(), None, &budget()).is_err());
+        assert!(!store.layer(&digest::of(&empty)).exists());
+        store.sync = sync_all;
+        store.add_layer(empty.as_slice(), None, &budget()).unwrap();
+        assert!(store.layer(&digest::of(&empty)).exists());
+    }
 
     #[test]
     fn image_is_found_while_its_layers_are_there() {
@@ -131,8 +184,8 @@ mod tests {
         let reference: Reference = "a:1".parse().unwrap();
         assert_eq!(store.find(&reference), None);
         let empty = tar::Builder::new(Vec::new()).into_inner().unwrap();
-        let layer = store.add_layer(empty.as_slice(), None, 1000).unwrap();
-        assert_eq!(store.add_layer(empty.as_slice(), Some(&layer), 1000).unwrap(), layer);
+        let layer = store.add_layer(empty.as_slice(), None, &budget()).unwrap();
+        assert_eq!(store.add_layer(empty.as_slice(), Some(&layer), &budget()).unwrap(), layer);
         let stored = Stored { layers: vec![layer.clone()], config: "{}".to_owned() };
         store.put(&reference, &stored).unwrap();
         assert_eq!(store.find(&reference), Some(stored));
@@ -148,7 +201,7 @@ mod tests {
         let store = Store::open(root.path(), Backend::Copy).unwrap();
         let wanted = format!("sha256:{}", "0".repeat(64));
         let empty = tar::Builder::new(Vec::new()).into_inner().unwrap();
-        assert!(store.add_layer(empty.as_slice(), Some(&wanted), 1000).is_err());
+        assert!(store.add_layer(empty.as_slice(), Some(&wanted), &budget()).is_err());
         assert_eq!(fs::read_dir(root.path().join("layers")).unwrap().count(), 0);
     }
 }

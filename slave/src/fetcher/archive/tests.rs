@@ -2,7 +2,9 @@
 
 use super::*;
 
-const MOST: u64 = 1 << 20;
+fn budget() -> Budget {
+    Budget::new(1 << 20, 1000)
+}
 
 fn tar_with(entries: &[(&str, tar::EntryType, &str)]) -> Vec<u8> {
     let mut builder = tar::Builder::new(Vec::new());
@@ -21,13 +23,15 @@ fn tar_with(entries: &[(&str, tar::EntryType, &str)]) -> Vec<u8> {
     builder.into_inner().unwrap()
 }
 
-fn extracted(entries: &[(&str, tar::EntryType, &str)]) -> (tempfile::TempDir, bool) {
+type Outcome = Result<bool, ArchiveError>;
+
+fn extracted(entries: &[(&str, tar::EntryType, &str)]) -> (tempfile::TempDir, Outcome) {
     let root = tempfile::tempdir().unwrap();
     let sandbox = root.path().join("sandbox");
     fs::create_dir(&sandbox).unwrap();
     let archive = root.path().join("a.tar");
     fs::write(&archive, tar_with(entries)).unwrap();
-    let done = extract(&archive, &sandbox, MOST).is_ok();
+    let done = extract(&archive, &sandbox, &budget());
     (root, done)
 }
 
@@ -35,12 +39,14 @@ fn extracted(entries: &[(&str, tar::EntryType, &str)]) -> (tempfile::TempDir, bo
 fn archive_ordinary_entries_are_extracted() {
     use tar::EntryType::*;
     let (root, done) = extracted(&[
+        // As `git archive` writes.
+        ("pax_global_header", XGlobalHeader, ""),
         ("d/", Directory, ""),
         ("d/f", Regular, ""),
         ("l", Symlink, "d/f"),
         ("d/up", Symlink, "../d/f"),
     ]);
-    assert!(done);
+    assert!(done.unwrap());
     let sandbox = root.path().join("sandbox");
     assert_eq!(fs::read(sandbox.join("l")).unwrap(), b"hi");
     assert_eq!(fs::read(sandbox.join("d/up")).unwrap(), b"hi");
@@ -49,7 +55,7 @@ fn archive_ordinary_entries_are_extracted() {
 #[test]
 fn archive_escapes_are_refused() {
     use tar::EntryType::*;
-    let cases: [&[(&str, tar::EntryType, &str)]; 10] = [
+    let cases: [&[(&str, tar::EntryType, &str)]; 9] = [
         &[("../out", Regular, "")],
         &[("/tmp/out-of-sandbox", Regular, "")],
         &[("a/../../out", Regular, "")],
@@ -59,13 +65,38 @@ fn archive_escapes_are_refused() {
         &[("a/", Directory, ""), ("a/b", Symlink, ".."), ("l", Symlink, "a/b/../out")],
         &[("l", Symlink, "later/../../out")],
         &[("l", Link, "../a.tar")],
-        &[("dev", Char, "")],
     ];
     for entries in cases {
         let (root, done) = extracted(entries);
-        assert!(!done, "{entries:?}");
+        assert!(done.is_err(), "{entries:?}");
         assert!(!root.path().join("out").exists(), "{entries:?}");
     }
+}
+
+#[test]
+fn archive_special_files_are_refused_as_such() {
+    use tar::EntryType::*;
+    for kind in [Char, Block, Fifo] {
+        let (root, done) = extracted(&[("special", kind, "")]);
+        let told = done.unwrap_err().to_string();
+        assert!(told.ends_with("is no file, directory or link: special"), "{told}");
+        assert!(root.path().join("sandbox/special").symlink_metadata().is_err());
+    }
+}
+
+#[test]
+fn archive_sparse_files_are_extracted_and_count_in_full() {
+    let root = tempfile::tempdir().unwrap();
+    let archive = root.path().join("a.tar");
+    let script = "truncate -s 100K hole && printf end >> hole && tar -S -H gnu -cf a.tar hole && \
+        rm hole && test $(stat -c %s a.tar) -lt 20000";
+    let mut sh = std::process::Command::new("sh");
+    assert!(sh.args(["-c", script]).current_dir(root.path()).status().unwrap().success());
+    let refused = extract(&archive, root.path(), &Budget::new(50 << 10, 10));
+    assert!(matches!(refused, Err(ArchiveError::TooLarge(_))), "{refused:?}");
+    extract(&archive, root.path(), &budget()).unwrap();
+    let bytes = fs::read(root.path().join("hole")).unwrap();
+    assert_eq!((bytes.len(), bytes.ends_with(b"\0end")), ((100 << 10) + 3, true));
 }
 
 fn packed(kind: Kind) -> Vec<u8> {
@@ -83,13 +114,18 @@ fn packed(kind: Kind) -> Vec<u8> {
             bzip.write_all(&tar).unwrap();
             bzip.finish().unwrap()
         }
-        Kind::TarXz => {
-            let mut xz = Vec::new();
-            lzma_rs::xz_compress(&mut tar.as_slice(), &mut xz).unwrap();
-            xz
-        }
+        Kind::TarXz => xz(&tar, 1 << 20),
         Kind::Zip => zipped("d/f", 0o100_644),
     }
+}
+
+fn xz(bytes: &[u8], dictionary: u32) -> Vec<u8> {
+    use std::io::Write;
+    let mut options = lzma_rust2::XzOptions::with_preset(1);
+    options.lzma_options.dict_size = dictionary;
+    let mut xz = lzma_rust2::XzWriter::new(Vec::new(), options).unwrap();
+    xz.write_all(bytes).unwrap();
+    xz.finish().unwrap()
 }
 
 fn zipped(name: &str, mode: u32) -> Vec<u8> {
@@ -122,10 +158,10 @@ fn archive_of_every_kind_is_extracted() {
         let root = tempfile::tempdir().unwrap();
         let archive = root.path().join(name);
         fs::write(&archive, packed(kind(name).unwrap())).unwrap();
-        assert!(extract(&archive, root.path(), MOST).unwrap(), "{name}");
+        assert!(extract(&archive, root.path(), &budget()).unwrap(), "{name}");
         assert_eq!(fs::read(root.path().join(file)).unwrap(), b"hi", "{name}");
         fs::write(&archive, b"noise").unwrap();
-        assert!(extract(&archive, root.path(), MOST).is_err(), "{name}");
+        assert!(extract(&archive, root.path(), &budget()).is_err(), "{name}");
     }
 }
 
@@ -137,7 +173,7 @@ fn archive_zip_escapes_are_refused() {
         fs::create_dir(&sandbox).unwrap();
         let archive = root.path().join("a.zip");
         fs::write(&archive, zipped(name, mode)).unwrap();
-        let refused = extract(&archive, &sandbox, MOST);
+        let refused = extract(&archive, &sandbox, &budget());
         assert!(matches!(refused, Err(ArchiveError::Escape { .. })), "{name}: {refused:?}");
     }
 }
@@ -164,8 +200,9 @@ fn bomb_is_stopped_before_it_fills_the_disk() {
     header.set_mode(0o644);
     tar.append_data(&mut header, "zeros", zeros.as_slice()).unwrap();
     let tgz = tar.into_inner().unwrap().finish().unwrap();
-    let mut xz = Vec::new();
-    lzma_rs::xz_compress(&mut zeros.as_slice(), &mut xz).unwrap();
+    let mut plain = tar::Builder::new(Vec::new());
+    plain.append_data(&mut header, "zeros", zeros.as_slice()).unwrap();
+    let xz = xz(&plain.into_inner().unwrap(), 1 << 20);
     let mut zip = zip::ZipWriter::new(io::Cursor::new(Vec::new()));
     for name in ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j"] {
         // Each is small enough; all of them are not.
@@ -176,11 +213,74 @@ fn bomb_is_stopped_before_it_fills_the_disk() {
     for (name, bytes) in [("b.gz", gz), ("b.tgz", tgz), ("b.tar.xz", xz), ("b.zip", zip)] {
         let archive = root.path().join(name);
         fs::write(&archive, &bytes).unwrap();
-        let refused = extract(&archive, root.path(), MOST);
+        let refused = extract(&archive, root.path(), &budget());
         assert!(matches!(refused, Err(ArchiveError::TooLarge(_))), "{name}: {refused:?}");
     }
     let files = fs::read_dir(root.path()).unwrap().flatten();
     let files = files.filter(|file| !file.file_name().to_string_lossy().starts_with("b."));
     let size: u64 = files.map(|file| file.metadata().unwrap().len()).sum();
     assert!(size < 4 << 20, "{size}");
+}
+
+/// Bytes that cannot be packed.
+fn noise(length: usize) -> Vec<u8> {
+    let mut state = 1_u64;
+    let next = |_| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        state.to_be_bytes()[0]
+    };
+    (0..length).map(next).collect()
+}
+
+#[test]
+fn xz_is_handed_on_before_its_end() {
+    let root = tempfile::tempdir().unwrap();
+    let mut tar = tar::Builder::new(Vec::new());
+    for name in ["first", "second"] {
+        let mut header = tar::Header::new_gnu();
+        header.set_size(200_000);
+        header.set_mode(0o644);
+        tar.append_data(&mut header, name, noise(200_000).as_slice()).unwrap();
+    }
+    // One block and one dictionary, which ends too early.
+    let mut packed = xz(&tar.into_inner().unwrap(), 1 << 16);
+    packed.truncate(packed.len() - 1000);
+    let archive = root.path().join("a.tar.xz");
+    fs::write(&archive, &packed).unwrap();
+    assert!(extract(&archive, root.path(), &budget()).is_err());
+    assert_eq!(fs::read(root.path().join("first")).unwrap(), noise(200_000));
+}
+
+#[test]
+fn xz_that_needs_too_much_memory_or_is_spoilt_at_its_end_is_refused() {
+    let root = tempfile::tempdir().unwrap();
+    let tar = tar_with(&[("f", tar::EntryType::Regular, "")]);
+    let archive = root.path().join("a.txz");
+    let refused = |bytes: &[u8]| {
+        fs::write(&archive, bytes).unwrap();
+        extract(&archive, root.path(), &budget()).unwrap_err().to_string()
+    };
+    let told = refused(&xz(&tar, 65 << 20));
+    assert!(told.ends_with("it needs a dictionary of more than 64 MiB"), "{told}");
+    let mut spoilt = xz(&tar, 64 << 20);
+    // Within the sum of the data, which lies behind them.
+    let end = spoilt.len() - 28;
+    spoilt[end] ^= 1;
+    refused(&spoilt);
+    fs::write(&archive, xz(&tar, 64 << 20)).unwrap();
+    extract(&archive, root.path(), &budget()).unwrap();
+}
+
+#[test]
+fn archive_of_too_many_headers_is_not_taken_for_one_that_ended() {
+    let root = tempfile::tempdir().unwrap();
+    let archive = root.path().join("a.tar");
+    let names: Vec<String> = (0..20).map(|number| format!("d{number}/")).collect();
+    let entries: Vec<_> =
+        names.iter().map(|name| (name.as_str(), tar::EntryType::Directory, "")).collect();
+    fs::write(&archive, tar_with(&entries)).unwrap();
+    for few in [Budget::new(1024, 1000), Budget::new(1 << 20, 10)] {
+        let refused = extract(&archive, root.path(), &few);
+        assert!(matches!(refused, Err(ArchiveError::TooLarge(_))), "{refused:?}");
+    }
 }
