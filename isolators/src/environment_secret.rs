@@ -36,14 +36,17 @@ impl Preparer for EnvironmentSecret {
 
     fn launch(&self, _: &ContainerId, setup: &ContainerSetup) -> Result<LaunchInfo, String> {
         let mut info = LaunchInfo::default();
-        let Some(environment) = &setup.command.environment else { return Ok(info) };
+        // A command task's variables are those of the task, not of the executor in front of it.
+        let command =
+            if setup.is_command_task { setup.task_command.as_ref() } else { Some(&setup.command) };
+        let environment = command.and_then(|command| command.environment.as_ref());
+        let Some(environment) = environment else { return Ok(info) };
         let secrets = environment.variables.iter();
         let secrets = secrets.filter(|it| it.r#type() == environment::variable::Type::Secret);
         let variables = secrets.map(resolved).collect::<Result<Vec<_>, _>>()?;
         if variables.is_empty() {
             return Ok(info);
         }
-        // A command task's variables are those of the task, not of the executor in front of it.
         let place =
             if setup.is_command_task { &mut info.task_environment } else { &mut info.environment };
         *place = Some(Environment { variables });
@@ -88,7 +91,9 @@ mod tests {
         assert_eq!(variables.len(), 1);
         assert_eq!((variables[0].name.as_str(), variables[0].value()), ("KEY", "s3cret"));
         assert_eq!(variables[0].secret, None);
-        let command_task = ContainerSetup { is_command_task: true, ..setup(b"s3cret") };
+        let task_command = Some(setup(b"s3cret").command);
+        let command_task =
+            ContainerSetup { is_command_task: true, task_command, ..ContainerSetup::default() };
         let info = EnvironmentSecret.launch(&id, &command_task).unwrap();
         assert!(info.environment.is_none() && info.task_environment.is_some());
     }

@@ -93,6 +93,13 @@ pub fn merge(into: &mut LaunchInfo, part: LaunchInfo) -> Result<(), MergeError> 
     once(&mut into.no_new_privileges, part.no_new_privileges, "privileges")
 }
 
+/// An environment of one variable.
+pub fn variable(name: &str, value: &str) -> mesos::Environment {
+    let (name, value) = (name.to_owned(), Some(value.to_owned()));
+    let variable = mesos::environment::Variable { name, value, ..Default::default() };
+    mesos::Environment { variables: vec![variable] }
+}
+
 /// A bind mount; with everything below the source when `recursive`.
 pub fn bind(
     source: impl Into<String>,

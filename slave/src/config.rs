@@ -1,6 +1,7 @@
 //! How a slave works: plain data, filled from flags or by hand.
 
 use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -86,6 +87,10 @@ pub struct Config {
     pub switch_user: bool,
     /// Executors' environment (flag `executor_environment_variables`); the path only when absent.
     pub executor_environment: Option<BTreeMap<String, String>>,
+    /// The isolators of containers (flag `isolation`).
+    pub isolation: String,
+    /// Where executors listen, if the slave was told an address of its own to listen at (flag `ip`).
+    pub executor_ip: Option<Ipv4Addr>,
     /// Finished executors kept for each framework.
     pub max_completed_executors: usize,
     /// Age at which what is over is removed (flag `gc_delay`).
@@ -145,6 +150,8 @@ impl Default for Config {
             cgroups_enable_cfs: false,
             switch_user: true,
             executor_environment: None,
+            isolation: "posix/cpu,posix/mem".to_owned(),
+            executor_ip: None,
             max_completed_executors: 150,
             gc_delay: Duration::from_secs(7 * 24 * 3600),
             gc_disk_headroom: 0.1,

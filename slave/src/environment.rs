@@ -29,7 +29,6 @@ pub(crate) fn of(
     let flag = |value: bool| if value { "1" } else { "0" }.to_owned();
     let address = pid.address();
     let set = [
-        ("LIBPROCESS_IP", address.ip().to_string()),
         ("LIBPROCESS_PORT", "0".to_owned()),
         ("MESOS_FRAMEWORK_ID", framework.id.to_string()),
         ("MESOS_EXECUTOR_ID", executor.id.to_string()),
@@ -43,6 +42,9 @@ pub(crate) fn of(
         ("MESOS_EXECUTOR_SHUTDOWN_GRACE_PERIOD", duration::print(grace)),
     ];
     env.extend(set.map(|(name, value)| (name.to_owned(), value)));
+    if let Some(ip) = config.executor_ip {
+        env.insert("LIBPROCESS_IP".to_owned(), ip.to_string());
+    }
     if framework.checkpoints() {
         let timeout = duration::print(config.recovery_timeout);
         env.insert("MESOS_RECOVERY_TIMEOUT".to_owned(), timeout);

@@ -157,6 +157,7 @@ async fn start_slave(
         flags.config(hostname, settings.slave_flags.clone()).map_err(ClusterError::Slave)?;
     let config = slave::Config {
         helpers: own_helpers()?,
+        executor_ip: Some(settings.ip),
         // Only root can become somebody else; anybody can run tasks as himself.
         switch_user: config.switch_user && nix::unistd::geteuid().is_root(),
         on_exit: Arc::new(move |_, reason| slog::error!(log, "slave ended"; "reason" => reason)),

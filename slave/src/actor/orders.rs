@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use libprocess::Ctx;
+use libprocess::{Ctx, Pid};
 use protos::ids::{ContainerId, ExecutorId, FrameworkId, TaskId};
 use protos::mesos;
 use protos::mesos::internal::*;
@@ -46,8 +46,8 @@ impl Slave {
     pub(super) fn leave(&mut self, code: i32, reason: String, cx: &mut Ctx<Self>) {
         self.registration.standing = Standing::Terminating;
         self.leaving = Some((code, reason));
+        let grace = shutdown::longest_grace(&self.state);
         self.decide(cx, shutdown::shut_down_all);
-        let grace = self.state.config.executor_shutdown_grace;
         cx.after(grace, |slave, cx| {
             // Containers that outlasted it are being destroyed now; that takes a moment.
             cx.after(FAREWELL, Self::gone);
@@ -187,12 +187,15 @@ impl Slave {
         if !self.knows_executors(cx) {
             return;
         }
-        let (from, now) = (cx.from().clone(), cx.now());
-        let recovering = self.registration.standing == Standing::Recovering;
-        let mut uuids = self.uuids(&m.framework_id, &m.executor_id, cx);
-        self.decide(cx, |state, fx| {
-            let uuid = || uuids.pop().unwrap_or_default();
-            executors::register(state, &from, &m, recovering, now, uuid, fx);
+        let ids = (FrameworkId::from(&m.framework_id), ExecutorId::from(&m.executor_id));
+        self.with_status(ids, cx, move |slave, from, cx| {
+            let now = cx.now();
+            let recovering = slave.registration.standing == Standing::Recovering;
+            let mut uuids = slave.uuids(&m.framework_id, &m.executor_id, cx);
+            slave.decide(cx, |state, fx| {
+                let uuid = || uuids.pop().unwrap_or_default();
+                executors::register(state, from, &m, recovering, now, uuid, fx);
+            });
         });
     }
 
@@ -200,11 +203,38 @@ impl Slave {
         if !self.knows_executors(cx) {
             return;
         }
-        let (from, now) = (cx.from().clone(), cx.now());
-        let mut uuids = self.uuids(&m.framework_id, &m.executor_id, cx);
-        self.decide(cx, |state, fx| {
-            let uuid = || uuids.pop().unwrap_or_default();
-            reregister::reregister(state, &from, m, now, uuid, fx);
+        let ids = (FrameworkId::from(&m.framework_id), ExecutorId::from(&m.executor_id));
+        self.with_status(ids, cx, move |slave, from, cx| {
+            let now = cx.now();
+            let mut uuids = slave.uuids(&m.framework_id, &m.executor_id, cx);
+            slave.decide(cx, |state, fx| {
+                let uuid = || uuids.pop().unwrap_or_default();
+                reregister::reregister(state, from, m, now, uuid, fx);
+            });
+        });
+    }
+
+    /// Goes on with who just spoke once it is known what isolators say of its container: it has tasks
+    /// to tell of only then, and their updates are told with that.
+    fn with_status(
+        &mut self,
+        (framework, executor): (FrameworkId, ExecutorId),
+        cx: &mut Ctx<Self>,
+        go_on: impl FnOnce(&mut Self, &Pid, &mut Ctx<Self>) + Send + 'static,
+    ) {
+        let from = cx.from().clone();
+        let known = self.state.executor(&framework, &executor);
+        let Some(container) = known.map(|executor| executor.container.clone()) else {
+            return go_on(self, &from, cx);
+        };
+        let status = self.containerizer.status(&container);
+        cx.defer(status, move |slave, status, cx| {
+            let known = slave.state.executor_mut(&framework, &executor);
+            let known = known.filter(|executor| executor.container == container);
+            if let (Some(executor), Ok(status)) = (known, status) {
+                executor.container_status = status;
+            }
+            go_on(slave, &from, cx);
         });
     }
 

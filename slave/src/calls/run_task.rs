@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use libprocess::{Pid, Time};
 use protos::ids::{ContainerId, ExecutorId, FrameworkId, TaskId};
 use protos::mesos;
-use protos::mesos::TaskState;
 use protos::mesos::internal::{RunTaskMessage, StatusUpdate};
 use protos::mesos::task_status::{Reason, Source};
+use protos::mesos::{TaskState, container_info};
 use protos::resources::Resources;
 use protos::status;
 
@@ -66,7 +66,9 @@ pub(crate) fn run_task(
         Reason::ResourcesUnknown,
         "its reserved resources or volumes are not known here",
     ));
-    let objection = objection(found, &message, &task_id).or(unknown);
+    let unlimited = (!limits_hold(state, &message.task))
+        .then_some((Reason::GcError, "its limits need the isolators cgroups/cpu and cgroups/mem"));
+    let objection = objection(found, &message, &task_id).or(unknown).or(unlimited);
     let pid = message.pid.as_deref().and_then(|pid| pid.parse::<Pid>().ok());
     framework::learn(state, &id, &message.framework, pid, fx);
     if let Some((reason, why)) = objection {
@@ -79,6 +81,19 @@ pub(crate) fn run_task(
     if known == Some(ExecutorState::Running) {
         resize(state, &id, &executor_id, fx);
     }
+}
+
+/// True when somebody sees to the limits that a task sets: an isolator of that resource, or docker.
+fn limits_hold(state: &State, task: &mesos::TaskInfo) -> bool {
+    let docker = |info: &mesos::ContainerInfo| info.r#type() == container_info::Type::Docker;
+    if task.container.as_deref().is_some_and(docker) {
+        return true;
+    }
+    let has = |name: &str| state.config.isolation.split(',').any(|own| own.trim() == name);
+    task.limits.keys().all(|limit| {
+        let own = if limit == "cpus" { "cgroups/cpu" } else { "cgroups/mem" };
+        ["cgroups", "cgroups/all", own].into_iter().any(has)
+    })
 }
 
 /// Why the task cannot be run, if it cannot.
@@ -139,6 +154,7 @@ fn start_executor(
         state: ExecutorState::Registering,
         pid: None,
         cause: None,
+        container_status: Default::default(),
         queued: Default::default(),
         launched: Default::default(),
         completed: Default::default(),

@@ -6,7 +6,7 @@ use protos::ids::{ContainerId, ExecutorId, FrameworkId};
 use protos::mesos::internal::ShutdownExecutorMessage;
 
 use crate::effects::{Effect, Effects, Reminder};
-use crate::state::{ExecutorState, State};
+use crate::state::{Executor, ExecutorState, State};
 
 /// Asks an executor to go; its container is destroyed when it takes too long.
 pub(crate) fn shut_down_executor(
@@ -28,9 +28,7 @@ pub(crate) fn shut_down_executor(
         Some(pid) => {
             let message = ShutdownExecutorMessage { executor_id: None, framework_id: None };
             fx.send(pid, &message);
-            let own = executor.info.shutdown_grace_period.as_ref();
-            let own = own.and_then(|grace| u64::try_from(grace.nanoseconds).ok());
-            let grace = own.map_or(default, Duration::from_nanos);
+            let grace = grace(executor, default);
             let (framework, executor) = (framework.clone(), executor_id.clone());
             let reminder = Reminder::ExecutorShutdown(framework, executor, container);
             fx.push(Effect::Remind(grace, reminder));
@@ -70,6 +68,20 @@ pub(crate) fn shut_down_framework(state: &mut State, id: &FrameworkId, fx: &mut 
         }
     }
     state.forget_if_idle(id, fx);
+}
+
+/// How long an executor may take: what it says itself, else the slave's `default`.
+fn grace(executor: &Executor, default: Duration) -> Duration {
+    let own = executor.info.shutdown_grace_period.as_ref();
+    let own = own.and_then(|grace| u64::try_from(grace.nanoseconds).ok());
+    own.map_or(default, Duration::from_nanos)
+}
+
+/// How long the executors that are there may take to go.
+pub(crate) fn longest_grace(state: &State) -> Duration {
+    let default = state.config.executor_shutdown_grace;
+    let executors = state.frameworks.values().flat_map(|framework| framework.executors.values());
+    executors.map(|executor| grace(executor, default)).max().unwrap_or(default)
 }
 
 /// The slave itself is to go: all frameworks do.

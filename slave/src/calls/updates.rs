@@ -61,13 +61,19 @@ pub(crate) fn from_executor(
         acknowledge_executor(state, from, &id, &task_id, &uuid, fx);
         return invalid(fx, "the task has ended, or has not begun");
     }
-    complete(state, &mut update, &uuid);
+    let container = executor.container_status.clone();
+    complete(state, container, &mut update, &uuid);
     record(state, &id, &executor_id, &task_id, new, update, Some(from.clone()), fx);
     fx.push(Effect::Count("slave/valid_status_updates"));
 }
 
-/// Fills in what the executor may have left out.
-fn complete(state: &State, update: &mut StatusUpdate, uuid: &bytes::Bytes) {
+/// Fills in what the executor may have left out, its container's status included.
+fn complete(
+    state: &State,
+    container: mesos::ContainerStatus,
+    update: &mut StatusUpdate,
+    uuid: &bytes::Bytes,
+) {
     update.slave_id = Some(state.id().wire());
     let status = &mut update.status;
     status.slave_id = Some(state.id().wire());
@@ -77,7 +83,14 @@ fn complete(state: &State, update: &mut StatusUpdate, uuid: &bytes::Bytes) {
     if status.executor_id.is_none() {
         status.executor_id = update.executor_id.clone();
     }
-    let networks = &mut status.container_status.get_or_insert_default().network_infos;
+    let told = status.container_status.get_or_insert_default();
+    told.container_id = told.container_id.take().or(container.container_id);
+    told.executor_pid = told.executor_pid.or(container.executor_pid);
+    told.cgroup_info = told.cgroup_info.take().or(container.cgroup_info);
+    let networks = &mut told.network_infos;
+    if networks.is_empty() {
+        *networks = container.network_infos;
+    }
     if networks.is_empty() {
         let ip_address = Some(state.pid.address().ip().to_string());
         let address = mesos::network_info::IpAddress { ip_address, ..Default::default() };

@@ -5,6 +5,7 @@ use isolators::LaunchInfo;
 use protos::mesos;
 
 use super::ContainerConfig;
+use crate::executor::TASK_LAUNCH_INFO;
 
 /// Takes from what isolators want what concerns the task alone, and tells the executor. What is left
 /// concerns the container: namespaces, and mounts, which are prepared below the root.
@@ -42,10 +43,16 @@ pub(super) fn split(
         tty_slave_path: info.tty_slave_path,
         ..LaunchInfo::default()
     };
-    let told = protos::json::to_json(&inside).to_string();
     add(&mut config.command, format!("--launcher_dir={launcher_dir}"));
-    add(&mut config.command, format!("--task_launch_info={told}"));
+    tell(&inside, config);
     outside
+}
+
+/// Tells the executor how its task is to be started. By its environment: anybody on the host can read
+/// arguments, and there may be secrets in it.
+pub(super) fn tell(inside: &LaunchInfo, config: &mut ContainerConfig) {
+    let told = protos::json::to_json(inside).to_string();
+    config.environment.insert(TASK_LAUNCH_INFO.to_owned(), told);
 }
 
 fn add(command: &mut mesos::CommandInfo, argument: String) {
@@ -89,9 +96,8 @@ mod tests {
         assert_eq!((outside.mounts.len(), outside.clone_namespaces.len()), (1, 1));
         assert_eq!((outside.working_directory, outside.no_new_privileges), (None, None));
         assert_eq!(config.user, None);
-        let told = config.command.arguments.last().unwrap();
-        assert_eq!(config.command.arguments[..2], ["/e", "--launcher_dir=/l"]);
-        let inside = told.strip_prefix("--task_launch_info=").unwrap();
+        assert_eq!(config.command.arguments, ["/e", "--launcher_dir=/l"]);
+        let inside = &config.environment[TASK_LAUNCH_INFO];
         let inside: LaunchInfo =
             protos::json::from_json(&serde_json::from_str(inside).unwrap()).unwrap();
         assert_eq!(

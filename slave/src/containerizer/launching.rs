@@ -16,7 +16,7 @@ use protos::mesos;
 use super::launcher::{self, Forked, Spec};
 use super::mesos_containerizer::{Container, MesosContainerizer};
 use super::states::State;
-use super::{ContainerConfig, ContainerError, Termination, command_task};
+use super::{ContainerConfig, ContainerError, Termination, command_task, served};
 use crate::fetcher::FetchRequest;
 
 /// One launch on its way through the stages.
@@ -101,6 +101,10 @@ impl MesosContainerizer {
             return self.failed(launch, "destroyed before it was prepared".to_owned(), cx);
         }
         let mut setup = setup(&launch.config, launch.user);
+        let has = |name: &str| self.isolators.iter().any(|isolator| isolator.name() == name);
+        if let Some(reason) = served::objection(&setup, has) {
+            return self.failed(launch, reason, cx);
+        }
         launch.rootfs = made.is_some();
         if let Some(made) = made {
             setup.rootfs = Some(made.rootfs);
@@ -144,6 +148,11 @@ impl MesosContainerizer {
             let info = std::mem::take(&mut launch.info);
             launch.info = command_task::split(info, &mut launch.config, &self.launcher_dir);
             launch.keep_root = true;
+        } else if let Some(environment) = launch.info.task_environment.take() {
+            command_task::tell(
+                &LaunchInfo { environment: Some(environment), ..LaunchInfo::default() },
+                &mut launch.config,
+            );
         }
         if !self.step(&launch.id, State::Fetching) {
             return self.failed(launch, "destroyed while it was prepared".to_owned(), cx);

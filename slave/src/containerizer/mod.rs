@@ -9,6 +9,7 @@ pub mod helper;
 mod launcher;
 mod launching;
 pub mod mesos_containerizer;
+mod served;
 mod states;
 
 use std::collections::BTreeMap;

@@ -15,18 +15,26 @@ pub struct Inside {
     info: LaunchInfo,
 }
 
+/// The variable by which an executor is told how to start its task: unlike arguments, nobody but its user
+/// can read it. The task does not have it.
+pub(crate) const TASK_LAUNCH_INFO: &str = "MESOS_TASK_LAUNCH_INFO";
+
 /// The variable by which the helper is told: unlike arguments, nobody else can read it.
 pub(crate) const LAUNCH_INFO: &str = "MESOS_LAUNCH_INFO";
 
 impl Inside {
-    /// Reads the program's arguments; None when the task runs where the executor does.
+    /// Reads the program's arguments, and what the environment says of the task in
+    /// `MESOS_TASK_LAUNCH_INFO`; None when the task runs as the executor does.
     ///
     /// # Errors
     /// Text naming the flag that cannot be used.
-    pub fn read(args: impl IntoIterator<Item = String>) -> Result<Option<Self>, String> {
+    pub fn read(
+        args: impl IntoIterator<Item = String>,
+        told: Option<String>,
+    ) -> Result<Option<Self>, String> {
         let failed = |error: &dyn std::fmt::Display| format!("flag 'task_launch_info': {error}");
         // Others of the original's flags are accepted, and not needed.
-        let (mut directory, mut told) = (String::new(), None);
+        let (mut directory, mut told) = (String::new(), told);
         for argument in args {
             if let Some(value) = argument.strip_prefix("--launcher_dir=") {
                 directory = value.to_owned();
@@ -47,13 +55,17 @@ impl Inside {
         self.info.command.as_ref()
     }
 
-    /// The command that has a command started inside.
-    pub(super) fn wrap(&self, command: Command) -> Command {
-        let mut env = command.env.clone();
-        // Those of the image, without those that the framework set.
+    /// The command that has a command started inside; the command itself, with the task's environment,
+    /// when the task has no root of its own.
+    pub(super) fn wrap(&self, mut command: Command) -> Command {
+        // Those of the image and secrets, without those that the framework set.
         for variable in self.info.environment.iter().flat_map(|it| &it.variables) {
-            env.insert(variable.name.clone(), variable.value().to_owned());
+            command.env.insert(variable.name.clone(), variable.value().to_owned());
         }
+        if self.info.rootfs.is_none() {
+            return command;
+        }
+        let env = command.env.clone();
         let variable = |(name, value): (String, String)| mesos::environment::Variable {
             name,
             value: Some(value),
@@ -92,11 +104,11 @@ mod tests {
             let all = ["mesos-executor", "--launcher_dir=/l", "--unknown=1"].iter().chain(more);
             all.map(|text| (*text).to_owned()).collect::<Vec<_>>()
         };
-        assert_eq!(Inside::read(args(&[])), Ok(None));
-        assert!(Inside::read(args(&["--task_launch_info={"])).is_err());
+        assert_eq!(Inside::read(args(&[]), None), Ok(None));
+        assert!(Inside::read(args(&["--task_launch_info={"]), None).is_err());
         let told = r#"--task_launch_info={"rootfs":"/r","environment":{"variables":[
             {"name":"PATH","value":"/b"}]}}"#;
-        let inside = Inside::read(args(&[told])).unwrap().unwrap();
+        let inside = Inside::read(args(&[told]), None).unwrap().unwrap();
         let command = Command {
             program: "/bin/sh".to_owned(),
             argv: vec!["sh".to_owned()],
@@ -113,5 +125,13 @@ mod tests {
         let variables = info.environment.unwrap().variables;
         let pairs: Vec<_> = variables.iter().map(|it| (it.name.as_str(), it.value())).collect();
         assert_eq!(pairs, [("A", "1"), ("PATH", "/b")]);
+    }
+    #[test]
+    fn task_without_a_root_of_its_own_gets_its_secrets_only() {
+        let told = r#"{"environment":{"variables":[{"name":"KEY","value":"s3cret"}]}}"#;
+        let inside = Inside::read(Vec::new(), Some(told.to_owned())).unwrap().unwrap();
+        let program = "/bin/sh".to_owned();
+        let wrapped = inside.wrap(Command { program: program.clone(), ..Command::default() });
+        assert_eq!((wrapped.program, wrapped.env["KEY"].as_str()), (program, "s3cret"));
     }
 }

@@ -7,13 +7,14 @@ use std::sync::Arc;
 use libprocess::{NodeConfig, real};
 
 use super::runner::{HostRunner, Runner};
-use super::{CommandExecutor, Inside, Settings};
+use super::{CommandExecutor, Inside, Settings, TASK_LAUNCH_INFO};
 
 /// Runs a command executor until its task has ended or the slave asks it to stop. Of the
 /// original's flags those that concern a root of the task's own are read; all else comes from the
 /// environment.
 pub fn main() -> ExitCode {
-    let inside = match Inside::read(std::env::args()) {
+    let told = std::env::var(TASK_LAUNCH_INFO).ok();
+    let inside = match Inside::read(std::env::args(), told) {
         Ok(inside) => inside,
         Err(reason) => {
             eprintln!("mesos-executor: {reason}");
@@ -26,7 +27,8 @@ pub fn main() -> ExitCode {
 /// Serves the slave that the environment names, with tasks that run as `runner` has it.
 pub(super) fn serve(program: &str, inside: Option<Inside>, runner: Arc<dyn Runner>) -> ExitCode {
     let environment = std::env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .filter(|(name, _)| name != TASK_LAUNCH_INFO);
     let fail = |error: &dyn std::error::Error| {
         eprintln!("{program}: {error}");
         ExitCode::FAILURE
@@ -47,6 +49,11 @@ pub(super) fn serve(program: &str, inside: Option<Inside>, runner: Arc<dyn Runne
         let config = real::Config { ip, node, limits, adopt_orphans: true, ..defaults };
         let config = config.from_env(|name| std::env::var(name).ok());
         let node = match config {
+            // Told to listen everywhere, it is reached as its slave sees it: inside of a network of its
+            // own the name of the host may lead anywhere.
+            Ok(config) if config.ip.is_unspecified() && config.advertise_ip.is_none() => {
+                real::start(real::Config { advertise_ip: Some(ip), ..config }).await
+            }
             Ok(config) => real::start(config).await,
             Err(error) => return fail(&error),
         };

@@ -19,7 +19,7 @@ mod task;
 pub use actor::CommandExecutor;
 pub use docker_main::main as docker_main;
 pub use inside::Inside;
-pub(crate) use inside::LAUNCH_INFO;
+pub(crate) use inside::{LAUNCH_INFO, TASK_LAUNCH_INFO};
 pub use main::main;
 pub use outcome::{Outcome, outcome};
 pub use settings::{Settings, SettingsError};

@@ -57,6 +57,8 @@ impl Flags {
                 .map_err(|error| format!("flag 'reconfiguration_policy': {error}"))?,
             executor_reregistration_timeout: self.executor_reregistration_timeout,
             executor_reregistration_retry: self.executor_reregistration_retry_interval,
+            isolation: self.isolation.clone(),
+            executor_ip: Some(self.ip).filter(|ip| !ip.is_unspecified()).or_else(libprocess_ip),
             cgroups_enable_cfs: self.isolators.cgroups_enable_cfs,
             domain: self.domain.clone(),
             switch_user: self.switch_user,
@@ -275,4 +277,9 @@ fn ports(resources: &Resources) -> Vec<(u64, u64)> {
     let wire = resources.to_wire().into_iter().filter(|resource| resource.name == "ports");
     let ranges = wire.filter_map(|resource| resource.ranges).flat_map(|ranges| ranges.range);
     ranges.map(|range| (range.begin, range.end)).collect()
+}
+
+/// The address that the slave itself was told by its environment: its executors are told the same.
+fn libprocess_ip() -> Option<std::net::Ipv4Addr> {
+    std::env::var("LIBPROCESS_IP").ok()?.parse().ok()
 }

@@ -66,6 +66,7 @@ fn executor(
         state: if found.over { ExecutorState::Terminated } else { ExecutorState::Registering },
         pid: found.pid.filter(|_| !rebooted),
         cause: None,
+        container_status: Default::default(),
         queued: VecDeque::new(),
         launched: Default::default(),
         completed: VecDeque::new(),

@@ -63,6 +63,8 @@ pub(crate) struct Executor {
     pub(crate) state: ExecutorState,
     pub(crate) pid: Option<Pid>,
     pub(crate) cause: Option<Cause>,
+    /// What isolators say of its container, asked for when it registers.
+    pub(crate) container_status: mesos::ContainerStatus,
     /// Waits for the executor, in the order of arrival.
     pub(crate) queued: VecDeque<mesos::TaskInfo>,
     /// Were handed to the executor; ended ones stay until their last update is acknowledged.

@@ -137,6 +137,8 @@ impl Cni {
         let hostname = hostname.unwrap_or_else(|| id.as_str().to_owned());
         let mut info = LaunchInfo {
             clone_namespaces: vec![launch::CLONE_NEWNET, launch::CLONE_NEWUTS, launch::CLONE_NEWNS],
+            // Its address is not known yet, and the host's is not there.
+            environment: Some(launch::variable("LIBPROCESS_IP", "0.0.0.0")),
             ..LaunchInfo::default()
         };
         if setup.rootfs.is_none() {

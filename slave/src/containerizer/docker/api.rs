@@ -17,46 +17,29 @@ use futures::stream::{BoxStream, StreamExt, TryStreamExt};
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
+use super::DockerError;
 use super::plan::{DockerLimits, Plan};
 
 /// Stopping and waiting take as long as they take.
 const PATIENCE: Duration = Duration::from_secs(30 * 24 * 3600);
+/// What docker answers at once, unless it hangs: nobody is held up by that for longer.
+const SOON: Duration = Duration::from_secs(30);
 /// The time that docker is given for a stop that we will end ourselves.
 const LONG: i32 = 7 * 24 * 3600;
 
-/// The daemon did not do what it was asked for.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum DockerError {
-    /// There is no such container or image.
-    #[error("docker: {0}")]
-    NotFound(String),
-    /// Anything else.
-    #[error("docker: {0}")]
-    Failed(String),
-}
-
-impl DockerError {
-    /// Turns what is missing anyway into success.
-    pub(crate) fn or_gone(self) -> Result<(), Self> {
-        if matches!(self, Self::NotFound(_)) { Ok(()) } else { Err(self) }
-    }
-}
-
-impl From<bollard::errors::Error> for DockerError {
-    fn from(error: bollard::errors::Error) -> Self {
-        match error {
-            bollard::errors::Error::DockerResponseServerError { status_code: 404, message } => {
-                Self::NotFound(message)
-            }
-            bollard::errors::Error::DockerResponseServerError { message, .. } => {
-                Self::Failed(message)
-            }
-            other => Self::Failed(other.to_string()),
-        }
-    }
-}
-
 type Done<T> = Result<T, DockerError>;
+
+async fn soon<T, E: Into<DockerError>>(asked: impl Future<Output = Result<T, E>>) -> Done<T> {
+    within(SOON, asked).await
+}
+
+async fn within<T, E: Into<DockerError>>(
+    limit: Duration,
+    asked: impl Future<Output = Result<T, E>>,
+) -> Done<T> {
+    let late = |_| Err(DockerError::Failed(format!("no answer within {limit:?}")));
+    tokio::time::timeout(limit, asked).await.map_or_else(late, |done| done.map_err(Into::into))
+}
 
 /// What is known of a container.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -158,7 +141,7 @@ impl Api {
     /// Kills it.
     pub async fn kill(&self, name: &str) -> Done<()> {
         let options = KillContainerOptionsBuilder::default().signal("SIGKILL").build();
-        Ok(self.docker().await?.kill_container(name, Some(options)).await?)
+        soon(self.docker().await?.kill_container(name, Some(options))).await
     }
 
     /// Removes it, running or not.
@@ -195,7 +178,7 @@ impl Api {
 
     /// What is known of it.
     pub async fn inspect(&self, name: &str) -> Done<Inspected> {
-        let found = self.docker().await?.inspect_container(name, None).await?;
+        let found = soon(self.docker().await?.inspect_container(name, None)).await?;
         let mut document =
             serde_json::to_value(found).map_err(|error| DockerError::Failed(error.to_string()))?;
         let inspected = inspected(&document);
@@ -211,7 +194,7 @@ impl Api {
     pub async fn list(&self, label: &str) -> Done<Vec<String>> {
         let filters = [("label", vec![label])].into_iter().collect();
         let options = ListContainersOptionsBuilder::default().all(true).filters(&filters).build();
-        let found = self.docker().await?.list_containers(Some(options)).await?;
+        let found = soon(self.docker().await?.list_containers(Some(options))).await?;
         let names = found.into_iter().flat_map(|container| container.names.unwrap_or_default());
         Ok(names.map(|name| name.trim_start_matches('/').to_owned()).collect())
     }
@@ -220,7 +203,7 @@ impl Api {
     pub async fn update(&self, name: &str, limits: DockerLimits) -> Done<()> {
         let body = serde_json::from_value(limits_body(limits));
         let body = body.map_err(|error| DockerError::Failed(error.to_string()))?;
-        Ok(self.docker().await?.update_container(name, body).await?)
+        soon(self.docker().await?.update_container(name, body)).await
     }
 
     /// Runs a command in it; its exit code.
@@ -379,5 +362,11 @@ mod tests {
         let inspected = inspected(&document);
         assert_eq!((inspected.pid, inspected.running), (Some(7), true));
         assert_eq!(inspected.addresses, ["172.17.0.2"]);
+    }
+    #[tokio::test]
+    async fn daemon_that_hangs_holds_nobody_up() {
+        let hangs = within(Duration::ZERO, std::future::pending::<Done<()>>()).await;
+        assert_eq!(hangs.unwrap_err().to_string(), "docker: no answer within 0ns");
+        assert_eq!(soon(std::future::ready(Done::Ok(7))).await, Ok(7));
     }
 }

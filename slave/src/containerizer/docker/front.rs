@@ -52,7 +52,7 @@ impl DockerContainerizer {
         let before = DockerLimits::of(&container.allocation, cfs);
         let mut limits = DockerLimits::of(&allocation, cfs);
         container.allocation = allocation;
-        if limits.memory != Some(-1) && limits.memory <= before.memory {
+        if !is_more(limits.memory, before.memory) {
             (limits.memory, limits.memory_reservation) = (None, None);
         }
         let api = self.api.clone();
@@ -159,5 +159,27 @@ impl Containerizer for Front {
             let _ = told.await;
             Ok(())
         })
+    }
+}
+
+/// True when a limit of memory is above another; -1 is none at all.
+fn is_more(new: Option<i64>, old: Option<i64>) -> bool {
+    let height = |limit: Option<i64>| match limit {
+        Some(-1) => i64::MAX,
+        Some(bytes) => bytes,
+        None => 0,
+    };
+    height(new) > height(old)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_is_raised_only_and_nothing_is_above_infinity() {
+        assert!(is_more(Some(2), Some(1)) && is_more(Some(-1), Some(1)) && is_more(Some(1), None));
+        assert!(!is_more(Some(1), Some(-1)) && !is_more(Some(1), Some(2)));
+        assert!(!is_more(Some(-1), Some(-1)) && !is_more(None, Some(1)));
     }
 }

@@ -7,6 +7,7 @@
 mod actor;
 mod api;
 mod ending;
+mod error;
 mod front;
 mod launching;
 mod parameters;
@@ -17,7 +18,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 pub use actor::{DockerContainerizer, DockerOptions, start};
-pub use api::{Api, DockerError};
+pub use api::Api;
+pub use error::DockerError;
 pub use plan::{DockerLimits, Plan, Surroundings, plan};
 
 /// The label that tells whose a container is.

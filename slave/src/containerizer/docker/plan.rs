@@ -8,6 +8,7 @@ use protos::mesos::{self, ContainerInfo, container_info, volume};
 use protos::resources::Resources;
 
 use super::parameters;
+use crate::containerizer::served;
 
 const MIN_SHARES: i64 = 2;
 const SHARES: f64 = 1024.0;
@@ -119,6 +120,9 @@ pub fn plan(
         return Err("the container is none of docker's".to_owned());
     }
     let docker = container.docker.as_ref().ok_or("the container names no image")?;
+    if served::asks_for_secrets(command) {
+        return Err("docker shows a container's environment: no secret is put there".to_owned());
+    }
     let network = network(container)?;
     let mut plan = Plan {
         name: around.name.clone(),
@@ -215,7 +219,15 @@ fn binds(container: &ContainerInfo, around: &Surroundings) -> Result<Vec<String>
                 source.host_path.as_ref().map(|host| host.path.clone())
             }
             (Some(source), _) if source.r#type() == volume::source::Type::DockerVolume => {
-                source.docker_volume.as_ref().map(|volume| volume.name.clone())
+                let volume = source.docker_volume.as_ref();
+                let own = |it: &volume::source::DockerVolume| {
+                    it.driver.as_deref().is_some_and(|driver| driver != "local")
+                        || it.driver_options.is_some()
+                };
+                if volume.is_some_and(own) {
+                    return Err(format!("volume at '{path}': drivers of volumes are not used"));
+                }
+                volume.map(|volume| volume.name.clone())
             }
             (Some(source), _) => {
                 let kind = source.r#type().as_str_name();

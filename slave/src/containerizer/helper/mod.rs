@@ -9,6 +9,7 @@ mod mounts;
 mod privileges;
 mod rlimits;
 mod root;
+mod within;
 
 use std::fs::File;
 use std::io::{self, Read};

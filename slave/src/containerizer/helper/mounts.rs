@@ -1,14 +1,27 @@
 //! Mounts, and what else is made among a container's files.
 
-use std::fs;
-use std::os::unix::fs::symlink;
+use std::ffi::OsStr;
+use std::os::fd::OwnedFd;
 use std::path::Path;
+use std::{fs, io};
 
+use isolators::filesystem::mounts::make_read_only;
+use nix::fcntl::renameat;
 use nix::mount::MsFlags;
+use nix::sys::stat::{Mode, mkdirat};
+use nix::unistd::symlinkat;
 use protos::mesos::slave::container_file_operation::Parameters;
 use protos::mesos::slave::{ContainerFileOperation, ContainerMountInfo};
 
 use super::apply::{HelperError, step};
+use super::within::{self, Kind, Root};
+
+/// A path as somebody tells it: below a container's root, or among the host's files.
+fn resolve<'a>(target: &'a Path, rootfs: Option<&str>) -> Result<(Root, &'a Path), HelperError> {
+    let below = rootfs.and_then(|root| Some((root, target.strip_prefix(root).ok()?)));
+    let (root, inside) = below.unwrap_or(("/", target));
+    Ok((step(Root::open(Path::new(root)), || format!("open {root}"))?, inside))
+}
 
 /// Mounts; a target that is missing is made.
 pub(super) fn mount(info: &ContainerMountInfo, rootfs: Option<&str>) -> Result<(), HelperError> {
@@ -16,42 +29,29 @@ pub(super) fn mount(info: &ContainerMountInfo, rootfs: Option<&str>) -> Result<(
         Some(source) => format!("mount {source} at {}", info.target),
         None => format!("change the mount {}", info.target),
     };
-    let target = Path::new(&info.target);
-    if info.source.is_some() && !target.exists() {
-        inside(target, rootfs)?;
-        step(make(target, info.source.as_deref()), what)?;
-    }
+    let (root, inside) = resolve(Path::new(&info.target), rootfs)?;
+    let found = match &info.source {
+        Some(source) => root.find_or_make(inside, kind(Path::new(source))),
+        None => root.find(inside).map_err(io::Error::from),
+    };
+    let found = step(found, what)?;
+    let target = within::path_of(&found);
     // The numbers are the kernel's own.
     let flags = MsFlags::from_bits_retain(u64::from(info.flags()));
-    let done = nix::mount::mount(
-        info.source.as_deref(),
-        target,
-        info.r#type.as_deref(),
-        flags,
-        info.options.as_deref(),
-    );
-    step(done, what)
-}
-
-/// What is made belongs below the root, if there is one: an image's links must not lead out of it.
-fn inside(target: &Path, rootfs: Option<&str>) -> Result<(), HelperError> {
-    let Some(rootfs) = rootfs else { return Ok(()) };
-    let existing = target.ancestors().find(|path| path.exists()).unwrap_or(target);
-    let what = || format!("make {}", target.display());
-    let (real, root) =
-        (step(existing.canonicalize(), what)?, step(Path::new(rootfs).canonicalize(), what)?);
-    let out = || Err(std::io::Error::other("it leads out of the container's root"));
-    if !target.starts_with(rootfs) || real.starts_with(root) { Ok(()) } else { step(out(), what) }
-}
-
-fn make(target: &Path, source: Option<&str>) -> std::io::Result<()> {
-    // Devices and sockets are shown at files too; file systems of the kernel have plain names.
-    let is_file = |source: &Path| source.is_absolute() && source.exists() && !source.is_dir();
-    if source.is_some_and(|source| is_file(Path::new(source))) {
-        fs::create_dir_all(target.parent().unwrap_or(Path::new("/")))?;
-        return fs::File::create(target).map(drop);
+    if info.source.is_none() && flags.contains(READ_ONLY) {
+        return step(make_read_only(&target), what);
     }
-    fs::create_dir_all(target)
+    let (source, kind) = (info.source.as_deref(), info.r#type.as_deref());
+    step(nix::mount::mount(source, &target, kind, flags, info.options.as_deref()), what)
+}
+
+/// The change of a mount that makes it read-only.
+const READ_ONLY: MsFlags = MsFlags::MS_BIND.union(MsFlags::MS_REMOUNT).union(MsFlags::MS_RDONLY);
+
+/// Devices and sockets are shown at files too; file systems of the kernel have plain names.
+fn kind(source: &Path) -> Kind {
+    let is_file = source.is_absolute() && source.exists() && !source.is_dir();
+    if is_file { Kind::File } else { Kind::Directory }
 }
 
 /// Makes a directory or a link, moves something, or mounts.
@@ -63,25 +63,38 @@ pub(super) fn operate(
         None => Ok(()),
         Some(Parameters::Mount(info)) => mount(info, rootfs),
         Some(Parameters::Mkdir(info)) => {
-            let target = Path::new(info.target());
-            inside(target, rootfs)?;
+            let (root, inside) = resolve(Path::new(info.target()), rootfs)?;
             let made = match info.recursive() {
-                true => fs::create_dir_all(target),
-                false => fs::create_dir(target),
+                true => root.find_or_make(inside, Kind::Directory).map(drop),
+                false => at(&root, inside, |parent, name| {
+                    mkdirat(parent, name, Mode::from_bits_truncate(0o755))
+                }),
             };
-            step(made, || format!("make directory {}", target.display()))
+            step(made, || format!("make directory {}", info.target()))
         }
         Some(Parameters::Symlink(info)) => {
-            inside(Path::new(info.target()), rootfs)?;
-            let made = symlink(info.source(), info.target());
+            let (root, inside) = resolve(Path::new(info.target()), rootfs)?;
+            let made = at(&root, inside, |parent, name| symlinkat(info.source(), parent, name));
             step(made, || format!("link {} to {}", info.target(), info.source()))
         }
         Some(Parameters::Rename(info)) => {
-            inside(Path::new(info.target()), rootfs)?;
-            let moved = fs::rename(info.source(), info.target());
+            let (root, inside) = resolve(Path::new(info.target()), rootfs)?;
+            let moved = at(&root, inside, |parent, name| {
+                renameat(nix::fcntl::AT_FDCWD, info.source(), parent, name)
+            });
             step(moved, || format!("move {} to {}", info.source(), info.target()))
         }
     }
+}
+
+/// Does something in the directory that a path is in.
+fn at(
+    root: &Root,
+    inside: &Path,
+    make: impl FnOnce(&OwnedFd, &OsStr) -> nix::Result<()>,
+) -> io::Result<()> {
+    let (parent, name) = root.parent(inside)?;
+    Ok(make(&parent, name)?)
 }
 
 /// Hides a path: a directory shows empty, a file has no content. One that is missing is hidden.
