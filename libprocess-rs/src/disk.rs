@@ -87,6 +87,8 @@ pub trait Disk: Send + Sync {
     fn canonicalize(&self, path: &Path) -> DiskFuture<PathBuf>;
     /// Gives a file or directory to a user and group (numeric), not recursively.
     fn chown(&self, path: &Path, uid: u32, gid: u32) -> DiskFuture<()>;
+    /// Sets the permissions of a file or directory, the lower twelve bits of `mode`.
+    fn chmod(&self, path: &Path, mode: u32) -> DiskFuture<()>;
     /// Total and available bytes of the file system that holds `path`.
     fn space(&self, path: &Path) -> DiskFuture<(u64, u64)>;
 }

@@ -282,6 +282,8 @@ fn container_of_an_earlier_slave_is_measured_and_destroyed() {
             directory,
             allocation: allocation("cpus:1;mem:32"),
             executor_info: mesos::ExecutorInfo::default(),
+            user: None,
+            is_command_task: false,
         };
         host.containerizer.recover(vec![recovered]).await.unwrap();
         assert!(host.containerizer.usage(&id).await.unwrap().mem_rss_bytes() > 0);

@@ -186,6 +186,8 @@ fn container_of_a_slave_that_died_is_taken_over_and_others_are_killed() {
             directory: PathBuf::from("/nowhere"),
             allocation: Default::default(),
             executor_info: mesos::ExecutorInfo::default(),
+            user: None,
+            is_command_task: false,
         };
         let found = RecoveredContainer { id: known.clone(), pid, directory, ..stranger.clone() };
         next.recover(vec![found, stranger.clone()]).await.unwrap();

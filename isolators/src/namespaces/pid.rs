@@ -39,8 +39,9 @@ impl Preparer for PidNamespace {
             clone_namespaces: vec![launch::CLONE_NEWPID, launch::CLONE_NEWNS],
             ..LaunchInfo::default()
         };
-        // A root of its own gets its `/proc` with the rest of it.
-        if setup.rootfs.is_none() {
+        // A root of its own gets its `/proc` with the rest of it; the executor of a command task stays
+        // outside of that, and signals processes by the numbers that they have here.
+        if setup.rootfs.is_none() || setup.is_command_task {
             let flags = launch::MS_NOSUID | launch::MS_NODEV | launch::MS_NOEXEC;
             info.mounts.push(launch::propagation("/proc", launch::MS_SLAVE | launch::MS_REC));
             info.mounts.push(launch::filesystem("proc", "/proc", flags, None));
@@ -71,6 +72,8 @@ mod tests {
         assert_eq!(isolator.launch(&id, &asks(true)).unwrap(), LaunchInfo::default());
         let with_root = ContainerSetup { rootfs: Some("/r".into()), ..asks(false) };
         assert!(isolator.launch(&id, &with_root).unwrap().mounts.is_empty());
+        let outside = ContainerSetup { is_command_task: true, ..with_root };
+        assert_eq!(isolator.launch(&id, &outside).unwrap().mounts, info.mounts);
     }
 
     #[test]

@@ -7,7 +7,7 @@ mod syncers;
 
 use std::fs;
 use std::io::{Read, Seek, SeekFrom};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, Sender, channel};
 
@@ -243,6 +243,12 @@ impl Disk for RealDisk {
         self.beside("chown", path, move |path| std::os::unix::fs::chown(path, Some(uid), Some(gid)))
     }
 
+    fn chmod(&self, path: &Path, mode: u32) -> DiskFuture<()> {
+        self.beside("chmod", path, move |path| {
+            fs::set_permissions(path, fs::Permissions::from_mode(mode & 0o7777))
+        })
+    }
+
     fn space(&self, path: &Path) -> DiskFuture<(u64, u64)> {
         self.beside("measure", path, space)
     }
@@ -265,6 +271,8 @@ mod tests {
         assert_eq!(block_on(disk.read(&file)).unwrap().as_ref(), b"onetwo");
         block_on(disk.write(&file, "three".into())).unwrap();
         assert_eq!(block_on(disk.read_at(&file, 2, 10)).unwrap().as_ref(), b"ree");
+        block_on(disk.chmod(&file, 0o640)).unwrap();
+        assert_eq!(block_on(disk.stat(&file)).unwrap().mode & 0o7777, 0o640);
         block_on(disk.symlink(&file, &root.join("latest"))).unwrap();
         assert_eq!(block_on(disk.list(&root)).unwrap().len(), 2);
         block_on(disk.remove(&root)).unwrap();

@@ -169,6 +169,10 @@ impl Disk for SimDisk {
         self.submit("chown", path, move |files, path| files.chown(path, uid, gid))
     }
 
+    fn chmod(&self, path: &Path, mode: u32) -> DiskFuture<()> {
+        self.submit("chmod", path, move |files, path| files.chmod(path, mode))
+    }
+
     fn space(&self, path: &Path) -> DiskFuture<(u64, u64)> {
         self.submit("measure", path, |files, _| files.space())
     }

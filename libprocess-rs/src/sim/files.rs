@@ -30,6 +30,8 @@ enum Content {
 struct Inode {
     content: Content,
     owner: (u32, u32),
+    /// Its permissions, if they were ever changed.
+    permissions: Option<u32>,
     mtime: Time,
 }
 
@@ -101,8 +103,10 @@ impl Files {
     }
 
     fn put(&mut self, path: PathBuf, content: Content) {
-        let owner = self.by_path.get(&path).map_or((0, 0), |inode| inode.owner);
-        let inode = Inode { content, owner, mtime: self.now };
+        let before = self.by_path.get(&path);
+        let owner = before.map_or((0, 0), |inode| inode.owner);
+        let permissions = before.and_then(|inode| inode.permissions);
+        let inode = Inode { content, owner, permissions, mtime: self.now };
         self.by_path.insert(path, inode);
     }
 
@@ -212,7 +216,7 @@ impl Files {
         Some(FileInfo {
             path: shown,
             size,
-            mode,
+            mode: inode.permissions.map_or(mode, |permissions| mode & !0o7777 | permissions),
             nlink,
             uid: inode.owner.0,
             gid: inode.owner.1,
@@ -278,6 +282,16 @@ impl Files {
         match self.by_path.get_mut(&resolved) {
             Some(inode) => inode.owner = (uid, gid),
             None if root => {}
+            None => return error(ErrorKind::NotFound),
+        }
+        Ok(())
+    }
+
+    pub(super) fn chmod(&mut self, path: &Path, mode: u32) -> Result<()> {
+        self.check()?;
+        let resolved = self.resolve(path, true)?;
+        match self.by_path.get_mut(&resolved) {
+            Some(inode) => inode.permissions = Some(mode & 0o7777),
             None => return error(ErrorKind::NotFound),
         }
         Ok(())

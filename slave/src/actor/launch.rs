@@ -14,6 +14,9 @@ use crate::effects::Reminder;
 use crate::state::{Executor, ExecutorState, Framework};
 use crate::{environment, paths};
 
+/// A sandbox is its user's alone: other users' tasks neither read nor list it.
+const SANDBOX_MODE: u32 = 0o750;
+
 impl Slave {
     pub(super) fn launch(
         &mut self,
@@ -26,8 +29,7 @@ impl Slave {
         let Some(executor) = framework.executors.get(&executor_id) else { return };
         let config = &self.state.config;
         let command = executor.info.command.clone().unwrap_or_default();
-        let user = command.user.clone().unwrap_or_else(|| framework.info.user.clone());
-        let user = Some(user).filter(|user| config.switch_user && !user.is_empty());
+        let user = executor.user(&framework.info, config.switch_user);
         let container = executor.container.clone();
         let run =
             paths::meta_run(&config.work_dir, &slave, &framework_id, &executor_id, &container);
@@ -48,6 +50,7 @@ impl Slave {
         // All are asked for at once: a disk keeps the order. The container is prepared meanwhile; it
         // does not run before its process is written down, which comes after all of this.
         let made = disk.create_dir(&directory);
+        let closed = disk.chmod(&directory, SANDBOX_MODE);
         let owned = owner.map(|(uid, gid)| disk.chown(&directory, uid, gid));
         let links = [
             framework.checkpoints().then(|| disk.symlink(&run, &run.with_file_name("latest"))),
@@ -61,6 +64,7 @@ impl Slave {
         });
         let prepared = async move {
             made.await?;
+            closed.await?;
             match owned {
                 Some(owned) => owned.await,
                 None => Ok(()),

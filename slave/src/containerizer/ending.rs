@@ -72,18 +72,22 @@ impl MesosContainerizer {
             let cleaning: Vec<_> = self.isolators.iter().rev().map(|i| i.cleanup(&id)).collect();
             let images = self.images.as_ref().map(|images| images.destroy(&id));
             let cleaning = async move {
+                let mut failures = Vec::new();
                 for cleaned in cleaning {
                     // One that fails keeps nobody else from cleaning up.
-                    let _ = cleaned.await;
+                    failures.extend(cleaned.await.err().map(|error| error.to_string()));
                 }
-                match images {
-                    Some(removed) => removed.await,
-                    None => Ok(()),
+                if let Some(removed) = images {
+                    failures.extend(removed.await.err());
                 }
+                failures
             };
-            cx.defer(cleaning, move |this, removed: Result<(), String>, cx| {
-                if let Err(reason) = removed {
-                    slog::warn!(cx.log(), "its root is left"; "container" => %id, "reason" => reason);
+            cx.defer(cleaning, move |this, failures: Vec<String>, cx| {
+                for reason in failures {
+                    let metrics = cx.node().metrics();
+                    metrics.counter("containerizer/mesos/container_destroy_errors").increment();
+                    slog::warn!(cx.log(), "cannot clean up after a container";
+                        "container" => %id, "reason" => reason);
                 }
                 this.cleaned_up(&id);
             });

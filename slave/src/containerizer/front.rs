@@ -7,6 +7,7 @@ use libprocess::Handle;
 use protos::ids::ContainerId;
 use protos::mesos;
 
+use super::launcher;
 use super::mesos_containerizer::MesosContainerizer;
 use super::{
     ContainerConfig, ContainerError, ContainerFuture, Containerizer, RecoveredContainer,
@@ -96,7 +97,10 @@ impl Containerizer for Front {
             let isolators = this.isolators.clone();
             async move {
                 let known = known.into_iter().map(|found| {
+                    let user = found.user.as_deref().and_then(|user| launcher::user(user).ok());
                     let setup = ContainerSetup {
+                        user,
+                        is_command_task: found.is_command_task,
                         allocation: found.allocation,
                         directory: found.directory,
                         container_info: found.executor_info.container.map(|info| *info),
@@ -106,17 +110,22 @@ impl Containerizer for Front {
                     Recovered { id: found.id, pid: found.pid, setup }
                 });
                 let known: Vec<_> = known.collect();
+                let mut failures = Vec::new();
                 for isolator in isolators {
-                    // An isolator that fails here measures nothing of that container.
-                    let _ = isolator.recover(known.clone()).await;
+                    // An isolator that fails here measures nothing of those containers.
+                    failures.extend(isolator.recover(known.clone()).await);
                 }
+                failures
             }
         });
         let containerizer = self.0.clone();
         Box::pin(async move {
-            let _ = told.await;
+            let failures = told.await.unwrap_or_default();
             // Limits hold for them as for others.
-            containerizer.tell(|this, cx| {
+            containerizer.tell(move |this, cx| {
+                for reason in failures {
+                    slog::warn!(cx.log(), "an isolator cannot recover"; "reason" => %reason);
+                }
                 let ids: Vec<ContainerId> = this.containers.keys().cloned().collect();
                 ids.iter().for_each(|id| this.watch(id, cx));
             });

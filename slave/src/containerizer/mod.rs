@@ -62,6 +62,10 @@ pub struct RecoveredContainer {
     pub allocation: Allocation,
     /// The executor whose container it is.
     pub executor_info: mesos::ExecutorInfo,
+    /// The user that it runs as; the slave's own when absent.
+    pub user: Option<String>,
+    /// The executor was made for a command task.
+    pub is_command_task: bool,
 }
 
 /// How a container ended.

@@ -1,6 +1,6 @@
 //! The process `agent-garbage-collector(1)`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use libprocess::files::Files;
@@ -97,6 +97,14 @@ impl GarbageCollector {
     fn prune(&mut self, cx: &mut Ctx<Self>) {
         for path in self.schedule.due(cx.now(), self.max_age) {
             let shown = path.display().to_string();
+            if let Some(mount) = mounted(&path) {
+                // What is in a volume that is mounted there would go as well.
+                slog::warn!(cx.log(), "not removed: something is mounted there";
+                    "path" => &shown, "mount" => %mount.display());
+                cx.node().metrics().counter("gc/path_removals_failed").increment();
+                self.schedule.add(path, cx.now());
+                continue;
+            }
             let removed = cx.disk().remove(&path);
             self.removing += 1;
             cx.defer(removed, move |gc, removed, cx| {
@@ -118,4 +126,10 @@ impl GarbageCollector {
             });
         }
     }
+}
+
+/// A mount at or below a path; none when the host has none, or does not tell.
+fn mounted(path: &Path) -> Option<PathBuf> {
+    let path = path.canonicalize().ok()?;
+    isolators::filesystem::mounts::below(&path).ok()?.into_iter().next()
 }

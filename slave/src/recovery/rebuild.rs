@@ -31,7 +31,7 @@ pub(crate) fn rebuild(state: &mut State, found: Vec<FoundFramework>, rebooted: b
     for FoundFramework { id, info, pid, executors } in found {
         let mut framework = Framework::new(id.clone(), info, pid);
         for found in executors {
-            let executor = executor(state, &id, found, rebooted, &mut plan);
+            let executor = executor(state, &framework, found, rebooted, &mut plan);
             if executor.state == ExecutorState::Terminated {
                 framework.completed.push_back(executor);
             } else {
@@ -49,12 +49,12 @@ pub(crate) fn rebuild(state: &mut State, found: Vec<FoundFramework>, rebooted: b
 
 fn executor(
     state: &State,
-    id: &FrameworkId,
+    framework: &Framework,
     found: FoundExecutor,
     rebooted: bool,
     plan: &mut Plan,
 ) -> Executor {
-    let (work_dir, slave) = (&state.config.work_dir, state.id());
+    let (work_dir, slave, id) = (&state.config.work_dir, state.id(), &framework.id);
     let run = paths::meta_run(work_dir, &slave, id, &found.id, &found.container);
     let directory = paths::sandbox(work_dir, &slave, id, &found.id, &found.container);
     let mut executor = Executor {
@@ -82,6 +82,8 @@ fn executor(
             directory: executor.directory.clone(),
             allocation: executor.allocation(state.config.cgroups_enable_cfs),
             executor_info: executor.info.clone(),
+            user: executor.user(&framework.info, state.config.switch_user),
+            is_command_task: executor.generated,
         }));
     }
     executor

@@ -93,6 +93,13 @@ impl Executor {
         self.queued.remove(at)
     }
 
+    /// The user that it runs as, its own or its framework's; none keeps the slave's.
+    pub(crate) fn user(&self, framework: &mesos::FrameworkInfo, switch: bool) -> Option<String> {
+        let own = self.info.command.as_ref().and_then(|command| command.user.as_ref());
+        let user = own.unwrap_or(&framework.user);
+        Some(user.clone()).filter(|user| switch && !user.is_empty())
+    }
+
     /// What the executor and its tasks hold, queued ones included.
     pub(crate) fn resources(&self) -> Resources {
         let parse = |wire: &[mesos::Resource]| Resources::from_wire(wire).unwrap_or_default();
