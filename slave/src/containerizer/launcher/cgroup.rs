@@ -88,8 +88,8 @@ impl Cgroups {
             return Ok(true);
         }
         let killed = match self.version {
-            Version::One => self.kill_frozen(&path),
-            Version::Two => fs::write(path.join("cgroup.kill"), "1"),
+            Version::One => kill_frozen(&path, "freezer.state", ["FROZEN", "THAWED"]),
+            Version::Two => kill_at_once(&path),
         };
         killed.map_err(|error| format!("cannot kill {}: {error}", path.display()))?;
         if !members(&path).is_empty() {
@@ -98,17 +98,23 @@ impl Cgroups {
         // An unreaped child keeps it busy for a moment.
         Ok(remove(&path).is_ok())
     }
+}
 
-    /// Who is frozen forks no more: what is there is killed, and thawed to die.
-    fn kill_frozen(&self, path: &Path) -> io::Result<()> {
-        let state = path.join("freezer.state");
-        fs::write(&state, "FROZEN")?;
-        for pid in members(path) {
-            // It may have gone before it was frozen.
-            let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
-        }
-        fs::write(&state, "THAWED")
+/// By `cgroup.kill`; kernels before 5.14 have none.
+fn kill_at_once(path: &Path) -> io::Result<()> {
+    let all = path.join("cgroup.kill");
+    if all.exists() { fs::write(all, "1") } else { kill_frozen(path, "cgroup.freeze", ["1", "0"]) }
+}
+
+/// Who is frozen forks no more: what is there is killed, and thawed to die.
+fn kill_frozen(path: &Path, file: &str, [freeze, thaw]: [&str; 2]) -> io::Result<()> {
+    let state = path.join(file);
+    fs::write(&state, freeze)?;
+    for pid in members(path) {
+        // It may have gone before it was frozen.
+        let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
     }
+    fs::write(&state, thaw)
 }
 
 /// The processes in a cgroup and in those below.
@@ -132,4 +138,22 @@ fn remove(path: &Path) -> io::Result<()> {
         remove(&below)?;
     }
     fs::remove_dir(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+
+    #[test]
+    fn cgroup_of_an_older_kernel_is_frozen_killed_and_thawed() {
+        let cgroup = tempfile::tempdir().unwrap();
+        let mut child = Command::new("sleep").arg("1000").spawn().unwrap();
+        fs::create_dir(cgroup.path().join("leaf")).unwrap();
+        fs::write(cgroup.path().join("leaf/cgroup.procs"), format!("{}\n", child.id())).unwrap();
+        kill_at_once(cgroup.path()).unwrap();
+        assert!(!child.wait().unwrap().success());
+        assert_eq!(fs::read_to_string(cgroup.path().join("cgroup.freeze")).unwrap(), "0");
+    }
 }

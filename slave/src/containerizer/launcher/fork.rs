@@ -134,6 +134,8 @@ extern "C" fn child(image: *mut libc::c_void) -> libc::c_int {
         // Nobody but the slave may hold the pipe's other end: when the slave dies, the child must.
         let closed = libc::syscall(libc::SYS_close_range, PIPE + 1, libc::c_int::MAX, 0);
         if !placed || closed != 0 {
+            let sorry = b"cannot place the container's output; Linux before 5.9 cannot\n";
+            libc::write(2, sorry.as_ptr().cast(), sorry.len());
             libc::_exit(125);
         }
         // Handlers are the child's own: those of the slave go, then signals may come.
