@@ -13,9 +13,10 @@ use super::documents::framework;
 use crate::Slave;
 use crate::metrics::used;
 use crate::registration::Standing;
+use crate::state::CAPABILITIES;
 
 fn full(resources: &Resources) -> Value {
-    resources.to_wire().iter().map(to_json).collect()
+    resources.to_endpoint().iter().map(to_json).collect()
 }
 
 fn by_role(resources: &Resources, render: fn(&Resources) -> Value) -> Value {
@@ -33,8 +34,7 @@ impl Slave {
             return Response::text(503, "Agent has not finished recovery");
         }
         let state = &self.state;
-        let total = &state.config.resources;
-        let used = used(self);
+        let (total, used) = (&state.total(), used(self));
         let mut document = object(json!({
             "version": state.config.version,
             "build_date": "",
@@ -44,7 +44,7 @@ impl Slave {
             "id": state.id().as_str(),
             "pid": state.pid.to_string(),
             "hostname": state.config.hostname,
-            "capabilities": ["MULTI_ROLE", "HIERARCHICAL_ROLE"],
+            "capabilities": CAPABILITIES.map(|it| it.as_str_name()),
             "resources": summed(total),
             "reserved_resources": by_role(total, summed),
             "unreserved_resources": summed(&total.unreserved()),

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests")]
 
 mod actors;
+mod books;
 mod recovery;
 mod stage;
 
