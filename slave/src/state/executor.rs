@@ -12,6 +12,8 @@ use protos::mesos::TaskState;
 use protos::resources::Resources;
 use protos::task_state::is_terminal;
 
+use super::Framework;
+
 /// Completed tasks kept for display.
 const KEEP_TASKS: usize = 200;
 
@@ -71,6 +73,12 @@ pub(crate) struct Executor {
 }
 
 impl Executor {
+    /// The user that it runs as: its command's, else its framework's.
+    pub(crate) fn user<'a>(&'a self, of: &'a Framework) -> &'a str {
+        let own = self.info.command.as_ref().and_then(|command| command.user.as_deref());
+        own.unwrap_or(&of.info.user)
+    }
+
     pub(crate) fn has(&self, task: &TaskId) -> bool {
         self.launched.contains_key(task) || self.is_queued(task)
     }
