@@ -5,6 +5,7 @@
 
 mod actors;
 mod books;
+mod files;
 mod lists;
 mod recovery;
 mod stage;
