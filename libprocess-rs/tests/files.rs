@@ -110,17 +110,35 @@ fn read_gives_parts_and_the_size_to_who_asks_without_offset() {
 }
 
 #[test]
+fn file_that_is_attached_itself_is_read() {
+    with_files(|stage| async move {
+        let file = stage.seen("a.txt");
+        stage.files.tell(move |files, _| files.attach("/own/log", file));
+        let whole = stage.json("/files/read?path=/own/log&offset=0").await;
+        assert_eq!(whole["data"], "hello world");
+        assert_eq!(stage.json("/files/browse?path=/own/log/").await, json!([]));
+        assert_eq!(stage.status("/files/download?path=own//log").await, 200);
+        assert_eq!(stage.status("/files/read?path=/own/log/x&offset=0").await, 404);
+    });
+}
+
+#[test]
 fn path_that_leads_out_is_refused_everywhere() {
     with_files(|stage| async move {
         symlink("../hidden/secret", stage.seen("out")).unwrap();
         symlink("..", stage.seen("up")).unwrap();
         symlink("a.txt", stage.seen("in")).unwrap();
-        let escapes =
-            ["/virtual/out", "/virtual/up/hidden/secret", "/virtual/../hidden/secret", "/hidden"];
+        let escapes = [
+            ("/virtual/out", 400),
+            ("/virtual/up/hidden/secret", 400),
+            ("/virtual/../hidden/secret", 400),
+            ("/virtual/sub/../../hidden/secret", 400),
+            ("/hidden", 404),
+        ];
         for endpoint in ["browse", "read", "download"] {
-            for path in escapes {
+            for (path, status) in escapes {
                 let target = format!("/files/{endpoint}?path={path}&offset=0");
-                assert!([400, 404].contains(&stage.status(&target).await), "{target}");
+                assert_eq!(stage.status(&target).await, status, "{target}");
             }
         }
         let inside = stage.json("/files/read?path=/virtual/in&offset=0").await;

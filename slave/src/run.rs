@@ -1,5 +1,6 @@
 //! What the binaries do: read flags, start a node with a slave on it, wait for a signal.
 
+use std::net::Ipv4Addr;
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -31,8 +32,8 @@ pub fn run(program: &str, args: impl IntoIterator<Item = String>) -> ExitCode {
         println!("mesos {VERSION}");
         return ExitCode::SUCCESS;
     }
-    let idle = flags.warnings(&loaded.effective);
-    let master = match master(flags.master.as_deref()) {
+    let idle = flags.warnings(&loaded.given);
+    let master = match flags.check().and_then(|()| master(&flags)) {
         Ok(master) => master,
         Err(reason) => return fail(program, &reason),
     };
@@ -41,11 +42,12 @@ pub fn run(program: &str, args: impl IntoIterator<Item = String>) -> ExitCode {
         // Without the password.
         effective.insert("master".to_owned(), url.to_string());
     }
-    let config = match flags.config(hostname(&flags), effective) {
+    // The name may be the address, which is known once it is bound.
+    let config = match flags.config(String::new(), effective) {
         Ok(config) => config,
         Err(reason) => return fail(program, &reason),
     };
-    let (log, guard) = match flags.logging.logger(program) {
+    let (log, guard) = match flags.logging.logger_of_shown(program) {
         Ok(logger) => logger,
         Err(error) => return fail(program, &error.to_string()),
     };
@@ -60,6 +62,9 @@ pub fn run(program: &str, args: impl IntoIterator<Item = String>) -> ExitCode {
             Err(error) => return fail(program, &error.to_string()),
         };
         slog::info!(log, "slave is listening"; "pid" => %slave.pid());
+        if let Some(file) = flags.logging.file(program) {
+            slave.tell(move |slave, _| slave.show_log(file));
+        }
         until_over(program, &slave, ended, &log).await
     })
 }
@@ -115,19 +120,32 @@ fn with_exit(config: Config) -> (Config, oneshot::Receiver<(i32, String)>) {
     (Config { on_exit, ..config }, ended)
 }
 
-fn master(master: Option<&str>) -> Result<MasterUrl, String> {
-    let master = master.ok_or("flag 'master' is required")?;
+fn master(flags: &Flags) -> Result<MasterUrl, String> {
+    let master = match (&flags.master, &flags.idle.master_detector) {
+        (Some(master), _) => master,
+        (None, None) => return Err("flag 'master' is required".to_owned()),
+        (None, Some(module)) => {
+            return Err(format!("flag 'master_detector': '{module}' is unknown: give 'master'"));
+        }
+    };
     master.parse::<MasterUrl>().map_err(|error| format!("flag 'master': {error}"))
+}
+
+/// The address that the slave itself was told by its environment: its executors are told the same.
+fn libprocess_ip() -> Option<Ipv4Addr> {
+    std::env::var("LIBPROCESS_IP").ok()?.parse().ok()
 }
 
 async fn start_node(
     flags: &Flags,
-    config: Config,
+    mut config: Config,
     master: &MasterUrl,
     node: NodeConfig,
 ) -> Result<Handle<Slave>, Box<dyn std::error::Error>> {
+    let ip = flags.address().await?;
+    config.executor_ip = Some(ip).filter(|ip| !ip.is_unspecified()).or_else(libprocess_ip);
     let node = real::Config {
-        ip: flags.ip,
+        ip,
         port: flags.port,
         advertise_ip: flags.advertise_ip,
         advertise_port: flags.advertise_port,
@@ -135,6 +153,7 @@ async fn start_node(
         ..real::Config::default()
     };
     let node = real::start(node.from_env(real::environment_but_bind)?).await?;
+    config.hostname = hostname(flags, *node.address().ip());
     let options = flags.containerizer(&config)?;
     let docker = flags.docker(&config)?;
     let docker = docker.map(|docker| containerizer::docker::start(&node, docker, &options));
@@ -172,17 +191,43 @@ pub fn node_config(log: slog::Logger) -> NodeConfig {
     }
 }
 
-fn hostname(flags: &Flags) -> String {
-    if let Some(hostname) = &flags.hostname {
-        return hostname.clone();
+/// The name that others are told; `address` is what they are told to connect to.
+fn hostname(flags: &Flags, address: Ipv4Addr) -> String {
+    match &flags.hostname {
+        Some(hostname) => hostname.clone(),
+        None if flags.hostname_lookup => real::host_name(),
+        None => address.to_string(),
     }
-    if !flags.hostname_lookup {
-        return flags.advertise_ip.unwrap_or(flags.ip).to_string();
-    }
-    real::host_name()
 }
 
 fn fail(program: &str, reason: &str) -> ExitCode {
     eprintln!("{program}: {reason}");
     ExitCode::FAILURE
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hostname_without_a_look_up_is_the_address_that_was_bound() {
+        let named = |given: &[&str]| {
+            let loaded = Loader::new("p").load::<Flags>(given.iter().copied()).unwrap();
+            hostname(&loaded.flags, Ipv4Addr::new(10, 0, 0, 7))
+        };
+        assert_eq!(named(&["--no-hostname_lookup"]), "10.0.0.7");
+        assert_eq!(named(&["--no-hostname_lookup", "--hostname=h"]), "h");
+        assert_eq!(named(&[]), real::host_name());
+    }
+
+    #[test]
+    fn master_that_only_a_module_could_find_is_asked_for() {
+        let asked = |given: &[&str]| {
+            let loaded = Loader::new("p").load::<Flags>(given.iter().copied()).unwrap();
+            master(&loaded.flags).unwrap_err()
+        };
+        assert_eq!(asked(&[]), "flag 'master' is required");
+        let module = asked(&["--master_detector=org_example"]);
+        assert_eq!(module, "flag 'master_detector': 'org_example' is unknown: give 'master'");
+    }
 }

@@ -1,17 +1,20 @@
 //! Who may ask what of a slave: who asks is proved by the Basic scheme (flags `authenticate_http_*`),
 //! what they may see is in access control lists (flag `acls`).
 
+mod acls;
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::FutureExt;
 use futures::future::ready;
-use libprocess::Node;
 use libprocess::authentication::{Basic, Principal};
+use libprocess::files::normalise;
 use libprocess::http::Request;
+use libprocess::{Authorize, Node};
 use protos::mesos::AcLs;
-use protos::mesos::acl::Entity;
-use protos::mesos::acl::entity::Type;
+
+pub(crate) use acls::{Action, allowed, idle};
 
 /// Who may read, where the node asks for that.
 pub(crate) const READONLY: &str = "mesos-agent-readonly";
@@ -27,8 +30,19 @@ const FILES: [&str; 6] = [
     "/files/download",
     "/files/download.json",
 ];
-/// Endpoints that the list `get_endpoints` speaks of.
+/// The slave's endpoints that the list `get_endpoints` speaks of.
 const ENDPOINTS: [&str; 2] = ["/containers", "/monitor/statistics"];
+/// The runtime's, with the path that rules know them by. The page for Prometheus shows what the
+/// snapshot does.
+const RUNTIME_ENDPOINTS: [(&str, &str); 5] = [
+    ("/files/debug", "/files/debug"),
+    ("/files/debug.json", "/files/debug"),
+    ("/logging/toggle", "/logging/toggle"),
+    ("/metrics/prometheus", "/metrics/snapshot"),
+    ("/metrics/snapshot", "/metrics/snapshot"),
+];
+/// The virtual path of the slave's own log.
+pub(crate) const LOG: &str = "/slave/log";
 
 /// What a slave is told of its clients.
 #[derive(Clone, Default)]
@@ -68,19 +82,22 @@ pub(crate) fn authenticate(node: &Node, security: &Security) {
 #[derive(Debug, Default)]
 pub(crate) struct Sandboxes(Mutex<BTreeMap<String, String>>);
 
+/// True when a virtual path is the other or lies below it, both in their one spelling.
+fn is_below(path: &str, root: &str) -> bool {
+    path.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
 impl Sandboxes {
     pub(crate) fn note(&self, path: &str, user: &str) {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        all.insert(path.trim_end_matches('/').to_owned(), user.to_owned());
+        all.insert(normalise(path), user.to_owned());
     }
 
-    /// Whose a path is.
+    /// Whose a path is, however it is spelt.
     fn user(&self, path: &str) -> Option<String> {
+        let path = normalise(path);
         let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_above = |root: &str| {
-            path.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-        };
-        all.iter().rfind(|(root, _)| is_above(root)).map(|(_, user)| user.clone())
+        all.iter().rfind(|(root, _)| is_below(&path, root)).map(|(_, user)| user.clone())
     }
 }
 
@@ -90,56 +107,36 @@ pub(crate) fn authorize(node: &Node, id: &str, acls: &AcLs, sandboxes: &Arc<Sand
         let (acls, sandboxes) = (acls.clone(), sandboxes.clone());
         let check = move |request: &Request, who: Option<&Principal>| {
             let wanted = request.param("path").unwrap_or_default();
-            let user = sandboxes.user(wanted);
-            let rules = acls.access_sandboxes.iter().map(|it| (&it.principals, &it.users));
-            ready(allowed(&acls, rules, name(who), user.as_deref())).boxed()
+            let may = if is_below(&normalise(wanted), &normalise(LOG)) {
+                allowed(Some(&acls), Action::AccessLog, name(who), None)
+            } else {
+                let user = sandboxes.user(wanted);
+                allowed(Some(&acls), Action::AccessSandbox, name(who), user.as_deref())
+            };
+            ready(may).boxed()
         };
         node.set_authorization(path, Some(Arc::new(check)));
     }
     for endpoint in ENDPOINTS {
         for path in [format!("/{id}{endpoint}"), format!("/{id}{endpoint}.json")] {
-            let acls = acls.clone();
-            let check = move |_: &Request, who: Option<&Principal>| {
-                let rules = acls.get_endpoints.iter().map(|it| (&it.principals, &it.paths));
-                ready(allowed(&acls, rules, name(who), Some(endpoint))).boxed()
-            };
-            node.set_authorization(&path, Some(Arc::new(check)));
+            node.set_authorization(&path, Some(may_ask(acls, endpoint)));
         }
     }
+    for (path, endpoint) in RUNTIME_ENDPOINTS {
+        node.set_authorization(path, Some(may_ask(acls, endpoint)));
+    }
+}
+
+/// Asks the list `get_endpoints` about an endpoint.
+fn may_ask(acls: &AcLs, endpoint: &'static str) -> Authorize {
+    let acls = acls.clone();
+    Arc::new(move |_: &Request, who: Option<&Principal>| {
+        ready(allowed(Some(&acls), Action::GetEndpoint, name(who), Some(endpoint))).boxed()
+    })
 }
 
 fn name(who: Option<&Principal>) -> Option<&str> {
     who.and_then(|who| who.value.as_deref())
-}
-
-/// The first rule that speaks of both decides; without one, whether lists are permissive.
-fn allowed<'a>(
-    acls: &AcLs,
-    mut rules: impl Iterator<Item = (&'a Entity, &'a Entity)>,
-    principal: Option<&str>,
-    object: Option<&str>,
-) -> bool {
-    let decisive = rules.find(|(who, what)| speaks(who, principal) && speaks(what, object));
-    match decisive {
-        Some((who, what)) => permits(who, principal) && permits(what, object),
-        None => acls.permissive.unwrap_or(true),
-    }
-}
-
-fn lists(entity: &Entity, value: Option<&str>) -> bool {
-    value.is_some_and(|value| entity.values.iter().any(|listed| listed == value))
-}
-
-fn speaks(entity: &Entity, value: Option<&str>) -> bool {
-    entity.r#type() != Type::Some || lists(entity, value)
-}
-
-fn permits(entity: &Entity, value: Option<&str>) -> bool {
-    match entity.r#type() {
-        Type::Any => true,
-        Type::None => false,
-        Type::Some => lists(entity, value),
-    }
 }
 
 #[cfg(test)]
@@ -157,16 +154,11 @@ mod tests {
     }
 
     #[test]
-    fn sandboxes_are_seen_by_whom_the_lists_name() {
-        let told = r#"{"permissive": false, "access_sandboxes": [
-            {"principals": {"values": ["ops"]}, "users": {"type": "ANY"}},
-            {"principals": {"values": ["web"]}, "users": {"values": ["www"]}}]}"#;
-        let acls: AcLs = protos::json::from_json(&serde_json::from_str(told).unwrap()).unwrap();
-        let may = |who: Option<&str>, user: &str| {
-            let rules = acls.access_sandboxes.iter().map(|it| (&it.principals, &it.users));
-            allowed(&acls, rules, who, Some(user))
-        };
-        assert!(may(Some("ops"), "root") && may(Some("web"), "www"));
-        assert!(!may(Some("web"), "root") && !may(None, "www"));
+    fn sandbox_is_known_however_its_path_is_spelt() {
+        let sandboxes = Sandboxes::default();
+        sandboxes.note("/w/a", "root");
+        for path in ["/w/a/x", "w/a/x", "//w/a/x", "/w//a/x", "/w/./a/x", "./w/a/x", "/w/a//"] {
+            assert_eq!(sandboxes.user(path).as_deref(), Some("root"), "{path}");
+        }
     }
 }

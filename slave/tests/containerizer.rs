@@ -336,6 +336,7 @@ fn output_through_a_logger_stays_within_its_bounds() {
     let rotation = Rotation { max_bytes: 4096, keep: 1 };
     let logger = LoggerOptions {
         program: vec![env!("CARGO_BIN_EXE_mesos-logrotate-logger").to_owned()],
+        prefix: slave::logger::PREFIX.to_owned(),
         stdout: rotation,
         stderr: rotation,
     };

@@ -20,9 +20,17 @@ fn slave_shows_sandboxes_to_whom_its_lists_name_and_nothing_to_strangers() {
     let mut cluster = Cluster::start(&[], 0, &[]);
     let secrets = cluster.directory().join("secrets");
     std::fs::write(&secrets, "ops secret\nweb secret\n").unwrap();
-    let acls = json!({"permissive": false,
-        "get_endpoints": [{"principals": {"values": ["ops"]}, "paths": {"type": "ANY"}}],
-        "access_sandboxes": [{"principals": {"values": ["ops"]}, "users": {"type": "ANY"}}]});
+    let mut acls = json!({"permissive": false});
+    for (list, objects) in [
+        ("access_sandboxes", "users"),
+        ("get_endpoints", "paths"),
+        ("view_executors", "users"),
+        ("view_flags", "flags"),
+        ("view_frameworks", "users"),
+        ("view_tasks", "users"),
+    ] {
+        acls[list] = json!([{"principals": {"values": ["ops"]}, objects: {"type": "ANY"}}]);
+    }
     let flags = [
         format!("--http_credentials={}", secrets.display()),
         "--authenticate_http_readonly".to_owned(),
@@ -41,7 +49,9 @@ fn slave_shows_sandboxes_to_whom_its_lists_name_and_nothing_to_strangers() {
         assert_eq!(ask(address, path, None).status, 401, "{path}");
         assert_eq!(ask(address, path, ops).status, 200, "{path}");
     }
-    assert_eq!(ask(address, "/containers", web).status, 403);
+    for path in ["/containers", "/monitor/statistics", "/flags", "/files/debug"] {
+        assert_eq!(ask(address, path, web).status, 403, "{path}");
+    }
     let sandbox = wait_for("the executor's sandbox", || {
         let state: serde_json::Value =
             serde_json::from_str(&ask(address, "/state", ops).body).ok()?;
@@ -52,4 +62,37 @@ fn slave_shows_sandboxes_to_whom_its_lists_name_and_nothing_to_strangers() {
     assert!(ask(address, &path, ops).body.contains("seen"));
     assert_eq!(ask(address, &path, web).status, 403);
     assert_eq!(ask(address, &path, None).status, 401);
+    let state: serde_json::Value = serde_json::from_str(&ask(address, "/state", web).body).unwrap();
+    assert_eq!(state["completed_frameworks"], json!([]));
+    assert!(state.get("flags").is_none());
+}
+
+#[test]
+fn slave_hides_a_sandbox_of_a_listed_user_under_every_spelling_of_its_path() {
+    let mut cluster = Cluster::start(&[], 0, &[]);
+    let user = nix::unistd::User::from_uid(nix::unistd::geteuid()).unwrap().unwrap().name;
+    let rule = json!({"principals": {"type": "NONE"}, "users": {"values": [user]}});
+    // What no rule speaks of is open, as by default.
+    let acls = format!("--acls={}", json!({"access_sandboxes": [rule]}));
+    let slave = cluster.slave(0, free_port(), &[&acls]);
+    cluster.slaves.push(slave);
+    cluster.wait_for_slaves(1);
+    assert!(cluster.execute(&["--name=t", "--command=echo seen"]).status.success());
+    let slave = &cluster.slaves[0];
+    let sandbox = wait_for("the executor's sandbox", || {
+        let state = slave.json("/state");
+        let executor = &state["completed_frameworks"][0]["completed_executors"][0];
+        executor["directory"].as_str().map(str::to_owned)
+    });
+    let bare = sandbox.trim_start_matches('/');
+    for path in [
+        sandbox.clone(),
+        bare.to_owned(),
+        format!("//{bare}"),
+        format!("/./{bare}"),
+        format!("{}/", sandbox.replace("/executors/", "//executors/./")),
+    ] {
+        let answer = slave.get(&format!("/files/read?path={path}/stdout&offset=0"));
+        assert_eq!(answer.status, 403, "{path}: {}", answer.body);
+    }
 }

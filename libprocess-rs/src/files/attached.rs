@@ -11,8 +11,19 @@ pub(super) struct Attached {
     roots: BTreeMap<String, PathBuf>,
 }
 
-fn normalise(name: &str) -> String {
-    name.split('/').filter(|part| !part.is_empty()).collect::<Vec<_>>().join("/")
+/// A virtual path in its one spelling, by which paths are compared: without slashes at its ends,
+/// doubled ones, and parts that stay where they are.
+pub fn normalise(name: &str) -> String {
+    name.split('/').filter(|part| !matches!(*part, "" | ".")).collect::<Vec<_>>().join("/")
+}
+
+/// Why a virtual path leads nowhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Unresolved {
+    /// It goes up.
+    GoesUp,
+    /// It is below no root.
+    Unknown,
 }
 
 impl Attached {
@@ -24,20 +35,26 @@ impl Attached {
         self.roots.remove(&normalise(name));
     }
 
+    /// Detaches everything below a virtual path, not the path itself.
+    pub(super) fn detach_below(&mut self, name: &str) {
+        let above = format!("{}/", normalise(name));
+        self.roots.retain(|path, _| !path.starts_with(&above));
+    }
+
     /// The root with the longest virtual path that leads to `name`, and what is left of it. Nothing
     /// for names that go up.
-    pub(super) fn resolve(&self, name: &str) -> Option<(PathBuf, String)> {
+    pub(super) fn resolve(&self, name: &str) -> Result<(PathBuf, String), Unresolved> {
         let name = normalise(name);
         if name.split('/').any(|part| part == "..") {
-            return None;
+            return Err(Unresolved::GoesUp);
         }
         let mut prefix = name.as_str();
         loop {
             if let Some(root) = self.roots.get(prefix) {
                 let rest = name[prefix.len()..].trim_start_matches('/');
-                return Some((root.clone(), rest.to_owned()));
+                return Ok((root.clone(), rest.to_owned()));
             }
-            prefix = &prefix[..prefix.rfind('/')?];
+            prefix = &prefix[..prefix.rfind('/').ok_or(Unresolved::Unknown)?];
         }
     }
 
@@ -55,15 +72,27 @@ mod tests {
     use super::*;
 
     #[test]
+    fn attached_below_a_path_goes_and_the_path_stays() {
+        let mut attached = Attached::default();
+        for name in ["/a", "/a/b", "/a/b/c", "/ab"] {
+            attached.attach(name, PathBuf::from(format!("/real{name}")));
+        }
+        attached.detach_below("/a/");
+        let left: Vec<&String> = attached.roots.keys().collect();
+        assert_eq!(left, ["a", "ab"]);
+    }
+
+    #[test]
     fn attached_longest_prefix_wins_and_nothing_goes_up() {
         let mut attached = Attached::default();
         attached.attach("/a", PathBuf::from("/real/a"));
         attached.attach("/a/b/", PathBuf::from("/real/b"));
         let found = |name: &str| attached.resolve(name).map(|(root, rest)| root.join(rest));
-        assert_eq!(found("/a/x"), Some(PathBuf::from("/real/a/x")));
-        assert_eq!(found("a//b/c/d"), Some(PathBuf::from("/real/b/c/d")));
-        assert_eq!(found("/a/../a/x"), None);
-        assert_eq!(found("/ab"), None);
-        assert_eq!(found(""), None);
+        assert_eq!(found("/a/x"), Ok(PathBuf::from("/real/a/x")));
+        assert_eq!(found("a//b/c/d"), Ok(PathBuf::from("/real/b/c/d")));
+        assert_eq!(found("/./a/./b/./c"), Ok(PathBuf::from("/real/b/c")));
+        assert_eq!(found("/a/../a/x"), Err(Unresolved::GoesUp));
+        assert_eq!(found("/ab"), Err(Unresolved::Unknown));
+        assert_eq!(found(""), Err(Unresolved::Unknown));
     }
 }

@@ -7,6 +7,7 @@
 mod attached;
 mod render;
 
+use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -19,7 +20,9 @@ use serde_json::{Value, json};
 use crate::disk::{Disk, DiskError};
 use crate::http::{Answer, Body, Request, Response};
 use crate::{Ctx, Help, Process, Routes};
-use attached::Attached;
+use attached::{Attached, Unresolved};
+
+pub use attached::normalise;
 
 /// Where the node asks for it, only principals may see files.
 const READ_ONLY: &str = "readonly";
@@ -84,6 +87,15 @@ impl Files {
         self.attached.attach(name, real);
     }
 
+    /// Shows these under virtual paths below `name`, and of what was attached there nothing else; what
+    /// `name` itself stands for stays.
+    pub fn attach_below(&mut self, name: &str, below: &BTreeMap<String, PathBuf>) {
+        self.attached.detach_below(name);
+        for (path, real) in below {
+            self.attached.attach(&format!("{name}/{path}"), real.clone());
+        }
+    }
+
     /// Hides a virtual path again.
     pub fn detach(&mut self, name: &str) {
         self.attached.detach(name);
@@ -94,11 +106,14 @@ impl Files {
         let Some(path) = request.param("path").filter(|path| !path.is_empty()) else {
             return Err(Response::bad_request("expecting 'path=value' in query"));
         };
-        let Some((root, rest)) = self.attached.resolve(path) else {
-            return Err(Response::text(404, ""));
-        };
+        let leads_out = || Response::bad_request("path leads out of what may be seen");
+        let (root, rest) = self.attached.resolve(path).map_err(|why| match why {
+            Unresolved::GoesUp => leads_out(),
+            Unresolved::Unknown => Response::text(404, ""),
+        })?;
         let disk = cx.disk();
-        let wanted = root.join(rest);
+        // With nothing joined to it, as a slash at its end would make a directory of it.
+        let wanted = if rest.is_empty() { root.clone() } else { root.join(rest) };
         let found = Box::pin(async move {
             let refuse = |error: DiskError| match error.source.kind() {
                 // A file has nothing below it.
@@ -107,11 +122,7 @@ impl Files {
             };
             let root = disk.canonicalize(&root).await.map_err(refuse)?;
             let real = disk.canonicalize(&wanted).await.map_err(refuse)?;
-            if real.starts_with(&root) {
-                Ok(real)
-            } else {
-                Err(Response::bad_request("path leads out of what may be seen"))
-            }
+            if real.starts_with(&root) { Ok(real) } else { Err(leads_out()) }
         });
         Ok((path.to_owned(), found))
     }

@@ -21,11 +21,28 @@ pub struct Logging {
     /// Directory of a log file that is named after the program
     #[arg(long)]
     pub log_dir: Option<PathBuf>,
+    /// File that others keep this program's log in, for operators to read where that is shown; nothing
+    /// is written to it
+    #[arg(long)]
+    pub external_log_file: Option<PathBuf>,
+    /// Accepted: seconds that lines may wait to be written; they never do
+    #[arg(long, default_value_t = 0)]
+    pub logbufsecs: i64,
+    /// Accepted: whether drivers set logging up; they are given a log
+    #[arg(long, default_value_t = true, action = clap::ArgAction::Set)]
+    pub initialize_driver_logging: bool,
 }
 
 impl Default for Logging {
     fn default() -> Self {
-        Self { logging_level: slog::Level::Info, quiet: false, log_dir: None }
+        Self {
+            logging_level: slog::Level::Info,
+            quiet: false,
+            log_dir: None,
+            external_log_file: None,
+            logbufsecs: 0,
+            initialize_driver_logging: true,
+        }
     }
 }
 
@@ -74,11 +91,41 @@ fn plain<W: std::io::Write>(to: W) -> Plain<W> {
 }
 
 impl Logging {
-    /// The logger of `program`; lines are written by a thread of their own.
+    /// The logger of `program`; lines are written by a thread of their own. It says which flags have
+    /// no effect.
     ///
     /// # Errors
     /// [`LogError`] when the file in `log_dir` cannot be made.
     pub fn logger(&self, program: &str) -> Result<(Logger, LogGuard), LogError> {
+        let (log, guard) = self.logger_of_shown(program)?;
+        if self.external_log_file.is_some() {
+            slog::warn!(log, "flag 'external_log_file' has no effect here");
+        }
+        Ok((log, guard))
+    }
+
+    /// As [`Logging::logger`], for programs that show the file of [`Logging::file`] to operators.
+    ///
+    /// # Errors
+    /// As [`Logging::logger`].
+    pub fn logger_of_shown(&self, program: &str) -> Result<(Logger, LogGuard), LogError> {
+        let (log, guard) = self.start(program)?;
+        if self.logbufsecs != 0 {
+            slog::warn!(log, "flag 'logbufsecs' has no effect: lines are written at once");
+        }
+        if !self.initialize_driver_logging {
+            slog::warn!(log, "flag 'initialize_driver_logging' has no effect");
+        }
+        Ok((log, guard))
+    }
+
+    /// The file that operators find the log of `program` in, if there is any.
+    pub fn file(&self, program: &str) -> Option<PathBuf> {
+        let own = self.log_dir.as_ref().map(|directory| directory.join(format!("{program}.log")));
+        self.external_log_file.clone().or(own)
+    }
+
+    fn start(&self, program: &str) -> Result<(Logger, LogGuard), LogError> {
         let file = self.log_dir.as_ref().map(|directory| {
             let path = directory.join(format!("{program}.log"));
             self.open(&path).map_err(|source| LogError { path, source })
@@ -164,7 +211,9 @@ mod tests {
             logging_level: slog::Level::Warning,
             quiet: true,
             log_dir: Some(directory.clone()),
+            ..Logging::default()
         };
+        assert_eq!(logging.file("prog"), Some(directory.join("prog.log")));
         let (log, guard) = logging.logger("prog").unwrap();
         slog::info!(log, "below");
         slog::warn!(log, "above"; "key" => 1);
@@ -180,6 +229,30 @@ mod tests {
                 && !text.contains("below"),
             "{text}"
         );
+    }
+
+    #[test]
+    fn log_says_which_of_its_flags_have_no_effect() {
+        let directory = std::env::temp_dir().join(format!("log-{}", uuid::Uuid::new_v4()));
+        let plain = Logging { quiet: true, log_dir: Some(directory.clone()), ..Logging::default() };
+        let said = |logging: &Logging, program: &str, shown: bool| {
+            let started =
+                if shown { logging.logger_of_shown(program) } else { logging.logger(program) };
+            drop(started.unwrap());
+            let text = std::fs::read_to_string(directory.join(format!("{program}.log"))).unwrap();
+            text.lines().filter(|line| line.contains("has no effect")).count()
+        };
+        let all = Logging {
+            external_log_file: Some("/elsewhere".into()),
+            logbufsecs: 30,
+            initialize_driver_logging: false,
+            ..plain.clone()
+        };
+        assert_eq!(said(&plain, "plain", false), 0);
+        assert_eq!(said(&all, "all", false), 3);
+        assert_eq!(said(&all, "shown", true), 2);
+        assert_eq!(all.file("shown"), Some("/elsewhere".into()));
+        std::fs::remove_dir_all(&directory).unwrap();
     }
 
     #[test]

@@ -39,7 +39,7 @@ mod logging;
 mod spec;
 
 use std::any::TypeId;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -135,6 +135,9 @@ pub struct Loaded<F> {
     /// Every flag that is set or has a default, as text in normal form, under the name it was
     /// loaded with (the alias if that was used). Secrets are `***`.
     pub effective: BTreeMap<String, String>,
+    /// The names of those that were given, by the command line or the environment, as they were
+    /// loaded.
+    pub given: BTreeSet<String>,
     /// One line for each deprecated use; for the log.
     pub warnings: Vec<String>,
 }
@@ -227,7 +230,9 @@ impl Loader {
         }
         let words = words(&self.program, &specs, &given)?;
         let flags = F::try_parse_from(words).map_err(|error| explain(&error, &specs))?;
-        Ok(Loaded { flags, effective: effective(&specs, &given), warnings })
+        let effective = effective(&specs, &given);
+        let given = given.flags(&specs).map(|(_, one)| one.name.clone()).collect();
+        Ok(Loaded { flags, effective, given, warnings })
     }
 }
 

@@ -121,6 +121,7 @@ fn environment_stands_in_for_missing_flags_only() {
     assert_eq!(loaded.flags, expected);
     assert_eq!(loaded.warnings, ["flag '--old_timeout' is deprecated: use '--timeout'"]);
     assert_eq!(loaded.effective["old_timeout"], "7s");
+    assert!(loaded.given.iter().eq(["old_timeout", "text", "verbose"]), "{:?}", loaded.given);
 }
 
 #[test]

@@ -67,6 +67,7 @@ impl Slave {
             Effect::Resources(change) => self.change_resources(change, cx),
             Effect::Launch(framework, executor) => self.launch(framework, executor, cx),
             Effect::Resize { framework, executor, container, allocation } => {
+                self.show_volumes(&framework, &executor);
                 let resized = self.containerizer.update(&container, allocation);
                 let written = self.last_write.clone();
                 // An executor gets no task before its checkpoint is written.

@@ -7,7 +7,7 @@ use libprocess::Ctx;
 use libprocess::disk::DiskError;
 use protos::ids::{ExecutorId, FrameworkId};
 
-use super::Slave;
+use super::{Slave, shown};
 use crate::calls::terminated::{self, End};
 use crate::containerizer::{ContainerConfig, ContainerError, Termination};
 use crate::effects::Reminder;
@@ -29,7 +29,7 @@ impl Slave {
         let Some(executor) = framework.executors.get(&executor_id) else { return };
         let config = &self.state.config;
         let command = executor.info.command.clone().unwrap_or_default();
-        let user = executor.user(&framework.info, config.switch_user);
+        let user = executor.runs_as(framework, config.switch_user);
         let container = executor.container.clone();
         let run =
             paths::meta_run(&config.work_dir, &slave, &framework_id, &executor_id, &container);
@@ -83,17 +83,14 @@ impl Slave {
     /// Lets operators read an executor's sandbox, under the names that they know.
     fn show(&self, framework: &Framework, executor: &Executor, runs: &Path) {
         let Some(files) = &self.files else { return };
-        let (real, latest) = (executor.directory.clone(), runs.join("latest"));
-        let id = &framework.id;
-        let short = format!("/frameworks/{id}/executors/{}/runs/latest", executor.id);
-        let shown = [latest.display().to_string(), short, real.display().to_string()];
-        let command = executor.info.command.as_ref();
-        let user = command.and_then(|command| command.user.as_ref());
-        let user = user.unwrap_or(&framework.info.user);
+        let real = executor.directory.clone();
+        let shown = shown::names(runs, &framework.id, &executor.id, &real);
+        let user = executor.user(framework);
         shown.iter().for_each(|path| self.sandboxes.note(path, user));
         files.tell(move |files, _| {
             shown.iter().for_each(|path| files.attach(path, real.clone()));
         });
+        self.show_volumes(&framework.id, &executor.id);
     }
 
     /// As for executors that are launched, for those of an earlier slave.
@@ -165,6 +162,7 @@ impl Slave {
             let uuid = || uuids.next().unwrap_or_default();
             terminated::terminated(state, &end, now, uuid, fx);
         });
+        self.hide_volumes(&end.framework, &end.executor, &end.container);
         self.leave_if_idle(cx);
     }
 }

@@ -3,11 +3,12 @@
 use libprocess::{Ctx, Pid};
 use protos::mesos;
 use protos::mesos::internal::*;
-use protos::mesos::slave_info::capability::Type as Capability;
+use protos::task_state::is_terminal;
 
 use super::Slave;
-use crate::calls::updates;
+use crate::calls::{run_task, updates};
 use crate::registration::Standing;
+use crate::state::{CAPABILITIES, ExecutorState, Framework};
 use crate::{checkpoint, paths};
 
 impl Slave {
@@ -57,27 +58,21 @@ impl Slave {
     pub(super) fn reregister_message(&self) -> ReregisterSlaveMessage {
         let frameworks = self.state.frameworks.values();
         let executors = frameworks.clone().flat_map(|framework| framework.executors.values());
-        let queued = self.state.frameworks.values().flat_map(|framework| {
-            let waiting = framework.executors.values().flat_map(|executor| &executor.queued);
-            waiting.map(|task| mesos::Task {
-                name: task.name.clone(),
-                task_id: task.task_id.clone(),
-                framework_id: framework.id.wire(),
-                slave_id: task.slave_id.clone(),
-                state: mesos::TaskState::TaskStaging.into(),
-                resources: task.resources.clone(),
-                ..Default::default()
+        let queued = frameworks.clone().flat_map(|framework| {
+            framework.executors.values().flat_map(move |executor| {
+                let named = (!executor.generated).then_some(&executor.id);
+                let waiting = executor.queued.iter();
+                waiting.map(move |task| run_task::task_of(task, &framework.id, named))
             })
         });
         let launched = executors.clone().flat_map(|executor| executor.launched.values().cloned());
-        let known = executors.filter(|executor| {
-            !executor.generated && executor.state != crate::state::ExecutorState::Terminated
-        });
+        let known = executors
+            .filter(|executor| !executor.generated && executor.state != ExecutorState::Terminated);
         ReregisterSlaveMessage {
             slave: self.state.info.clone(),
             tasks: launched.chain(queued).collect(),
             executor_infos: known.map(|executor| executor.info.clone()).collect(),
-            completed_frameworks: Vec::new(),
+            completed_frameworks: self.state.completed.iter().map(archived).collect(),
             version: Some(self.state.config.version.clone()),
             checkpointed_resources: self.state.checkpointed.clone(),
             frameworks: frameworks.map(|framework| framework.info.clone()).collect(),
@@ -189,6 +184,18 @@ impl Slave {
 
 /// What this slave can do, as masters are told.
 fn capabilities() -> Vec<mesos::slave_info::Capability> {
-    let own = [Capability::MultiRole, Capability::HierarchicalRole];
-    own.map(|own| mesos::slave_info::Capability { r#type: Some(own.into()) }).to_vec()
+    CAPABILITIES.map(|own| mesos::slave_info::Capability { r#type: Some(own.into()) }).to_vec()
+}
+
+/// A framework that has nothing here any more, with its tasks: a master that was not there when they
+/// ended learns of them.
+fn archived(framework: &Framework) -> archive::Framework {
+    let executors = framework.completed.iter();
+    let tasks = executors.flat_map(|it| it.completed.iter().chain(it.launched.values()));
+    archive::Framework {
+        framework_info: framework.info.clone(),
+        pid: framework.pid.as_ref().map(ToString::to_string),
+        // What a framework that was shut down still had has no end of its own.
+        tasks: tasks.filter(|task| is_terminal(task.state())).cloned().collect(),
+    }
 }

@@ -8,6 +8,7 @@ mod orders;
 mod oversubscription;
 mod recover;
 mod resources;
+mod shown;
 
 use std::sync::Arc;
 

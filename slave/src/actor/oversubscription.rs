@@ -49,7 +49,7 @@ impl Slave {
                 }
             })
             .collect();
-        let (at, total) = (cx.now(), self.state.config.resources.clone());
+        let (at, total) = (cx.now(), self.state.total());
         let load = cx.disk().read("/proc/loadavg".as_ref());
         async move {
             let load = load.await.ok().and_then(|text| {

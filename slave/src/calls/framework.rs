@@ -1,5 +1,7 @@
 //! What is known of a framework changes.
 
+use std::collections::VecDeque;
+
 use libprocess::Pid;
 use protos::ids::FrameworkId;
 use protos::mesos;
@@ -25,10 +27,11 @@ pub(crate) fn learn(
         let all = paths::all_of_framework(&state.config.work_dir, &state.id(), id);
         fx.push(Effect::Keep(all.to_vec()));
     }
-    let framework = state
-        .frameworks
-        .entry(id.clone())
-        .or_insert_with(|| Framework::new(id.clone(), info.clone(), pid.clone()));
+    let past = if new { state.past_of(id) } else { VecDeque::new() };
+    let framework = state.frameworks.entry(id.clone()).or_insert_with(|| Framework {
+        completed: past,
+        ..Framework::new(id.clone(), info.clone(), pid.clone())
+    });
     let (other_info, other_pid) = (framework.info != *info, framework.pid != pid);
     framework.info = info.clone();
     framework.pid = pid;

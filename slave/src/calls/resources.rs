@@ -76,6 +76,7 @@ pub(crate) fn checkpoint(state: &mut State, resources: &[mesos::Resource], fx: &
     if told == known {
         return;
     }
+    // What is remembered then shows in `State::total`.
     if state.config.resources.with_checkpointed(&told.checkpointed()).is_none() {
         return fx.refuse(format!("checkpointed resources: {told} is more than there is here"));
     }

@@ -78,7 +78,7 @@ fn complete(
     let status = &mut update.status;
     status.slave_id = Some(state.id().wire());
     status.uuid = Some(uuid.clone());
-    status.source.get_or_insert(Source::Executor.into());
+    status.source = Some(Source::Executor.into());
     status.timestamp.get_or_insert(update.timestamp);
     if status.executor_id.is_none() {
         status.executor_id = update.executor_id.clone();

@@ -1,14 +1,13 @@
 //! What flags mean for the slave and its containerizer.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use protos::resources::Resources;
 
-use super::{Flags, default_runtime_dir, idle};
+use super::Flags;
+use crate::containerizer::ContainerizerOptions;
 use crate::containerizer::docker::DockerOptions;
-use crate::containerizer::{ContainerizerOptions, LauncherKind, linux_is_usable};
 use crate::detection::{self, Host};
 use crate::fetcher::{self, FetcherOptions};
 use crate::logger::{self, LoggerOptions, Rotation};
@@ -58,7 +57,6 @@ impl Flags {
             executor_reregistration_timeout: self.executor_reregistration_timeout,
             executor_reregistration_retry: self.executor_reregistration_retry_interval,
             isolation: self.isolation.clone(),
-            executor_ip: Some(self.ip).filter(|ip| !ip.is_unspecified()).or_else(libprocess_ip),
             cgroups_enable_cfs: self.isolators.cgroups_enable_cfs,
             domain: self.domain.clone(),
             switch_user: self.switch_user,
@@ -73,14 +71,9 @@ impl Flags {
             qos_correction_interval: self.qos_correction_interval_min,
             helpers: self.helpers(),
             security: self.security.read()?,
-            flags: effective,
+            flags: self.in_force(effective),
             ..Config::default()
         })
-    }
-
-    /// One line for each flag that was given and has no effect; `effective` are the flags in force.
-    pub fn warnings(&self, effective: &BTreeMap<String, String>) -> Vec<String> {
-        idle::warnings(effective)
     }
 
     /// What the containerizer is told; `config` is the slave's.
@@ -89,12 +82,6 @@ impl Flags {
     /// Text naming the flag that cannot be used.
     pub fn containerizer(&self, config: &Config) -> Result<ContainerizerOptions, String> {
         let logger = self.logger(config)?;
-        let launcher = match self.launcher.as_deref() {
-            Some("linux") => LauncherKind::Linux,
-            Some(_) => LauncherKind::Posix,
-            None if linux_is_usable(&self.cgroups_hierarchy) => LauncherKind::Linux,
-            None => LauncherKind::Posix,
-        };
         let provisioner = self.docker.provisioner(
             &config.helpers.containerizer,
             &config.work_dir,
@@ -108,14 +95,14 @@ impl Flags {
             fetcher: config.helpers.fetcher.clone(),
             frameworks_home: self.frameworks_home.clone(),
             fetching: self.fetching()?,
-            launcher,
+            launcher: self.launcher_kind(),
             logger,
             default_container: self.default_container_info.clone(),
             provisioner,
             helper: config.helpers.containerizer.clone(),
             isolators: self.isolators.clone().apply(isolators::Options {
                 work_dir: config.work_dir.clone(),
-                runtime_dir: self.runtime_dir.clone().unwrap_or_else(default_runtime_dir),
+                runtime_dir: self.runtime_dir(),
                 cgroups_hierarchy: self.cgroups_hierarchy.clone(),
                 cgroups_root: self.cgroups_root.clone(),
                 cgroups_destroy_timeout: self.cgroups_destroy_timeout,
@@ -252,15 +239,17 @@ impl Flags {
         };
         Ok(Some(LoggerOptions {
             program: config.helpers.logger.clone(),
+            prefix: self
+                .parameter(logger::NAME, "environment_variable_prefix")
+                .unwrap_or(logger::PREFIX)
+                .to_owned(),
             stdout: rotation("max_stdout_size", "logrotate_stdout_options")?,
             stderr: rotation("max_stderr_size", "logrotate_stderr_options")?,
         }))
     }
 
-    /// The helper programs, in the launcher's directory or beside this program.
     fn helpers(&self) -> Helpers {
-        let own = std::env::current_exe().ok().and_then(|path| path.parent().map(PathBuf::from));
-        let directory = self.launcher_dir.clone().or(own).unwrap_or_default();
+        let directory = self.helper_dir();
         let program = |name: &str| vec![directory.join(name).display().to_string()];
         Helpers {
             executor: program("mesos-executor"),
@@ -277,9 +266,4 @@ fn ports(resources: &Resources) -> Vec<(u64, u64)> {
     let wire = resources.to_wire().into_iter().filter(|resource| resource.name == "ports");
     let ranges = wire.filter_map(|resource| resource.ranges).flat_map(|ranges| ranges.range);
     ranges.map(|range| (range.begin, range.end)).collect()
-}
-
-/// The address that the slave itself was told by its environment: its executors are told the same.
-fn libprocess_ip() -> Option<std::net::Ipv4Addr> {
-    std::env::var("LIBPROCESS_IP").ok()?.parse().ok()
 }

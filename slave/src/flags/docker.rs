@@ -56,6 +56,11 @@ fn document(text: &str) -> Result<Document, String> {
 }
 
 impl DockerFlags {
+    pub(super) fn store_dir(&self) -> PathBuf {
+        let own = self.docker_store_dir.clone();
+        own.unwrap_or_else(|| std::env::temp_dir().join("mesos/store/docker"))
+    }
+
     /// Who provides images; None when nobody does.
     ///
     /// # Errors
@@ -76,10 +81,7 @@ impl DockerFlags {
         let wanted = self.image_providers.is_some();
         Ok(wanted.then(|| ProvisionerOptions {
             helper: helper.to_vec(),
-            store: self
-                .docker_store_dir
-                .clone()
-                .unwrap_or_else(|| std::env::temp_dir().join("mesos/store/docker")),
+            store: self.store_dir(),
             registry: self.docker_registry.clone(),
             config: self.docker_config.clone().map(|document| document.0),
             backend: self.image_provisioner_backend.unwrap_or_else(Backend::of_host),

@@ -1,9 +1,13 @@
 //! The flags of `mesos-slave` and `mesos-agent`; environment variables `MESOS_*` stand in for them.
 
 mod convert;
+mod discovery;
 mod docker;
+mod effective;
+mod exclusive;
 mod idle;
 mod security;
+mod warnings;
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
@@ -42,9 +46,12 @@ pub struct Flags {
     #[arg(long, help_heading = "Master", default_value = "1secs", value_parser = duration::parse)]
     pub registration_backoff_factor: Duration,
 
-    /// Address to listen on
-    #[arg(long, help_heading = "Network", default_value = "0.0.0.0")]
-    pub ip: Ipv4Addr,
+    /// Address to listen on; all when absent
+    #[arg(long, help_heading = "Network")]
+    pub ip: Option<Ipv4Addr>,
+    /// Command that prints that address
+    #[arg(long, help_heading = "Network")]
+    pub ip_discovery_command: Option<String>,
     /// Port to listen on; 0 takes any
     #[arg(long, help_heading = "Network", default_value_t = 5051)]
     pub port: u16,
@@ -163,7 +170,7 @@ pub struct Flags {
     #[arg(long, help_heading = "Containers", default_value_t = 150)]
     pub max_completed_executors_per_framework: usize,
     /// Accepted for scripts of hosts without systemd; nothing here needs systemd
-    #[arg(long, help_heading = "Containers", default_value_t = false, action = clap::ArgAction::Set)]
+    #[arg(long, help_heading = "Containers", default_value_t = true, action = clap::ArgAction::Set)]
     pub systemd_enable_support: bool,
 
     /// Region and zone of this host, as JSON of DomainInfo
@@ -222,12 +229,6 @@ fn reregistration(text: &str) -> Result<Duration, String> {
     let timeout = duration::parse(text).map_err(|error| error.to_string())?;
     let within = timeout <= MAX_REREGISTRATION;
     within.then_some(timeout).ok_or_else(|| "it is above 15secs".to_owned())
-}
-
-fn default_runtime_dir() -> PathBuf {
-    use nix::unistd::{AccessFlags, access};
-    let usable = access("/var/run", AccessFlags::R_OK | AccessFlags::W_OK).is_ok();
-    if usable { "/var/run/mesos".into() } else { std::env::temp_dir().join("mesos/runtime") }
 }
 
 fn share(text: &str) -> Result<f64, String> {

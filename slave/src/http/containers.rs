@@ -8,6 +8,7 @@ use libprocess::http::{Answer, Request, Response};
 use protos::json::to_json;
 use serde_json::{Value, json};
 
+use super::viewer::Viewer;
 use crate::Slave;
 use crate::state::{Executor, ExecutorState, Framework};
 
@@ -60,6 +61,9 @@ impl Slave {
 
     /// Measures twice a second at most: who asks more often waits.
     pub(super) fn http_statistics(&mut self, request: Request, cx: &mut Ctx<Self>) -> Answer {
+        if let Some(refusal) = self.refuse_changes(&request) {
+            return refusal.into();
+        }
         let turn = self.next_statistics.max(cx.now());
         self.next_statistics = turn + STATISTICS_EVERY;
         let wait = cx.sleep(turn.since(cx.now()));
@@ -89,11 +93,16 @@ impl Slave {
     }
 
     pub(super) fn http_containers(&mut self, request: Request, _: &mut Ctx<Self>) -> Answer {
+        if let Some(refusal) = self.refuse_changes(&request) {
+            return refusal.into();
+        }
         let wanted = match Wanted::of(&request) {
             Ok(wanted) => wanted,
             Err(why) => return Response::bad_request(why).into(),
         };
-        let chosen = self.live_executors().filter(|(f, e)| wanted.includes(f, e));
+        let viewer = Viewer::new(self, &request);
+        let chosen = self.live_executors();
+        let chosen = chosen.filter(|(f, e)| wanted.includes(f, e) && viewer.container(e, f));
         let described = chosen.map(|(framework, executor)| {
             let usage = self.containerizer.usage(&executor.container);
             let status = self.containerizer.status(&executor.container);

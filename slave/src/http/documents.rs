@@ -8,6 +8,7 @@ use protos::resources::Resources;
 use protos::task_state::is_terminal;
 use serde_json::{Value, json};
 
+use super::viewer::Viewer;
 use crate::state::{Executor, Framework};
 
 fn resources(wire: &[mesos::Resource]) -> Resources {
@@ -30,7 +31,7 @@ fn queued_task(task: &mesos::TaskInfo) -> Value {
     Value::Object(entry)
 }
 
-fn executor(executor: &Executor) -> Value {
+fn executor(executor: &Executor, of: &Framework, viewer: Viewer<'_>) -> Value {
     let mut entry = object(json!({
         "id": executor.id.as_str(),
         "name": executor.info.name(),
@@ -44,16 +45,18 @@ fn executor(executor: &Executor) -> Value {
     put(&mut entry, "labels", labels(&executor.info.labels));
     let kind = executor.info.r#type.map(|_| executor.info.r#type().as_str_name());
     put(&mut entry, "type", kind);
+    let seen = |task: &&mesos::Task| viewer.task(task, of);
     let (ended, live): (Vec<_>, Vec<_>) =
-        executor.launched.values().partition(|task| is_terminal(task.state()));
+        executor.launched.values().filter(seen).partition(|task| is_terminal(task.state()));
     entry.insert("tasks".to_owned(), live.into_iter().map(task).collect());
-    entry.insert("queued_tasks".to_owned(), executor.queued.iter().map(queued_task).collect());
-    let completed = executor.completed.iter().chain(ended).map(task).collect();
+    let queued = executor.queued.iter().filter(|task| viewer.queued(task, of));
+    entry.insert("queued_tasks".to_owned(), queued.map(queued_task).collect());
+    let completed = executor.completed.iter().filter(seen).chain(ended).map(task).collect();
     entry.insert("completed_tasks".to_owned(), completed);
     Value::Object(entry)
 }
 
-pub(super) fn framework(framework: &Framework) -> Value {
+pub(super) fn framework(framework: &Framework, viewer: Viewer<'_>) -> Value {
     let info = &framework.info;
     let mut entry = object(json!({
         "id": framework.id.as_str(),
@@ -69,9 +72,11 @@ pub(super) fn framework(framework: &Framework) -> Value {
     } else {
         entry.insert("role".to_owned(), info.role().into());
     }
-    let executors = framework.executors.values().map(executor).collect();
+    let seen = |it: &&Executor| viewer.executor(it, framework);
+    let shown = |it: &Executor| executor(it, framework, viewer);
+    let executors = framework.executors.values().filter(seen).map(shown).collect();
     entry.insert("executors".to_owned(), executors);
-    let completed = framework.completed.iter().map(executor).collect();
+    let completed = framework.completed.iter().filter(seen).map(shown).collect();
     entry.insert("completed_executors".to_owned(), completed);
     Value::Object(entry)
 }

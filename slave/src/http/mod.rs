@@ -5,6 +5,7 @@ mod documents;
 mod flags;
 mod health;
 mod state;
+mod viewer;
 
 use libprocess::http::{Answer, Request};
 use libprocess::{Ctx, Help, Routes};

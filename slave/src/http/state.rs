@@ -10,17 +10,14 @@ use serde_json::{Value, json};
 use protos::documents::{object, put};
 
 use super::documents::framework;
+use super::viewer::Viewer;
 use crate::Slave;
 use crate::metrics::used;
 use crate::registration::Standing;
+use crate::state::{CAPABILITIES, Framework};
 
 fn full(resources: &Resources) -> Value {
-    resources.to_wire().iter().map(to_json).collect()
-}
-
-fn by_role(resources: &Resources, render: fn(&Resources) -> Value) -> Value {
-    let roles = resources.reservations().into_iter();
-    Value::Object(roles.map(|(role, part)| (role, render(&part))).collect())
+    resources.to_endpoint().iter().map(to_json).collect()
 }
 
 fn summed(resources: &Resources) -> Value {
@@ -33,8 +30,12 @@ impl Slave {
             return Response::text(503, "Agent has not finished recovery");
         }
         let state = &self.state;
-        let total = &state.config.resources;
-        let used = used(self);
+        let viewer = Viewer::new(self, &request);
+        let by_role = |resources: &Resources, render: fn(&Resources) -> Value| {
+            let roles = resources.reservations().into_iter().filter(|(role, _)| viewer.role(role));
+            Value::Object(roles.map(|(role, part)| (role, render(&part))).collect())
+        };
+        let (total, used) = (state.total(), used(self));
         let mut document = object(json!({
             "version": state.config.version,
             "build_date": "",
@@ -44,11 +45,11 @@ impl Slave {
             "id": state.id().as_str(),
             "pid": state.pid.to_string(),
             "hostname": state.config.hostname,
-            "capabilities": ["MULTI_ROLE", "HIERARCHICAL_ROLE"],
-            "resources": summed(total),
-            "reserved_resources": by_role(total, summed),
+            "capabilities": CAPABILITIES.map(|it| it.as_str_name()),
+            "resources": summed(&total),
+            "reserved_resources": by_role(&total, summed),
             "unreserved_resources": summed(&total.unreserved()),
-            "reserved_resources_full": by_role(total, full),
+            "reserved_resources_full": by_role(&total, full),
             "unreserved_resources_full": full(&total.unreserved()),
             "reserved_resources_allocated": by_role(&used, summed),
             "unreserved_resources_allocated": summed(&used.unreserved()),
@@ -57,11 +58,17 @@ impl Slave {
         }));
         let master = state.master.as_ref().map(|master| master.address().ip().to_string());
         put(&mut document, "master_hostname", master);
-        put(&mut document, "log_dir", state.config.flags.get("log_dir").cloned());
-        document.insert("flags".to_owned(), json!(state.config.flags));
-        let frameworks = state.frameworks.values().map(framework).collect();
+        if viewer.flags() {
+            for name in ["log_dir", "external_log_file"] {
+                put(&mut document, name, state.config.flags.get(name).cloned());
+            }
+            document.insert("flags".to_owned(), json!(state.config.flags));
+        }
+        let seen = |it: &&Framework| viewer.framework(it);
+        let shown = |it: &Framework| framework(it, viewer);
+        let frameworks = state.frameworks.values().filter(seen).map(shown).collect();
         document.insert("frameworks".to_owned(), frameworks);
-        let completed = state.completed.iter().map(framework).collect();
+        let completed = state.completed.iter().filter(seen).map(shown).collect();
         document.insert("completed_frameworks".to_owned(), completed);
         Response::json(&Value::Object(document), request.param("jsonp"))
     }

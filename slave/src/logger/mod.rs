@@ -19,11 +19,16 @@ pub use rotating::RotatingFile;
 /// The module that the protocol family knows for this.
 pub const NAME: &str = "org_apache_mesos_LogrotateContainerLogger";
 
+/// What variables of a container's own wishes begin with, unless a parameter says otherwise.
+pub const PREFIX: &str = "CONTAINER_LOGGER_";
+
 /// What the logger is told once.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LoggerOptions {
     /// Program and leading arguments of `mesos-logrotate-logger`.
     pub program: Vec<String>,
+    /// What variables in a container's environment begin with that say how its own files are kept.
+    pub prefix: String,
     /// How `stdout` is kept.
     pub stdout: Rotation,
     /// How `stderr` is kept.
@@ -51,7 +56,12 @@ impl Rotation {
     /// # Errors
     /// Which of them cannot be used.
     pub fn read(size: Option<&str>, options: Option<&str>) -> Result<Self, String> {
-        let mut rotation = Self::default();
+        Self::default().changed(size, options)
+    }
+
+    /// The same but for what parameters say otherwise.
+    fn changed(self, size: Option<&str>, options: Option<&str>) -> Result<Self, String> {
+        let mut rotation = self;
         if let Some(size) = size {
             let size = size.parse::<ByteSize>().map_err(|error| error.to_string())?;
             // One page, as there would be a file for each line.
@@ -71,14 +81,11 @@ impl LoggerOptions {
     fn rotation(&self, name: &str, environment: &BTreeMap<String, String>) -> Rotation {
         let upper = name.to_uppercase();
         let get = |name: String| environment.get(&name).map(String::as_str);
-        let size = get(format!("CONTAINER_LOGGER_MAX_{upper}_SIZE"));
-        let options = get(format!("CONTAINER_LOGGER_LOGROTATE_{upper}_OPTIONS"));
+        let size = get(format!("{}MAX_{upper}_SIZE", self.prefix));
+        let options = get(format!("{}LOGROTATE_{upper}_OPTIONS", self.prefix));
         let default = if name == "stdout" { self.stdout } else { self.stderr };
-        if size.is_none() && options.is_none() {
-            return default;
-        }
         // What a framework writes there is no reason to fail its task.
-        Rotation::read(size, options).unwrap_or(default)
+        default.changed(size, options).unwrap_or(default)
     }
 
     /// Starts the program for one file of a sandbox; what is written to the answer gets there.
@@ -135,12 +142,22 @@ mod tests {
     fn rotation_of_a_container_is_its_own_if_it_says_so() {
         let options = LoggerOptions {
             program: Vec::new(),
+            prefix: PREFIX.to_owned(),
             stdout: Rotation { max_bytes: 5000, keep: 1 },
             stderr: Rotation::default(),
         };
         let own = |name: &str, value: &str| BTreeMap::from([(name.to_owned(), value.to_owned())]);
         let size = own("CONTAINER_LOGGER_MAX_STDOUT_SIZE", "1MB");
-        assert_eq!(options.rotation("stdout", &size).max_bytes, 1 << 20);
+        // What it does not speak of stays as the slave's flags have it.
+        let expected = Rotation { max_bytes: 1 << 20, keep: 1 };
+        assert_eq!(options.rotation("stdout", &size), expected);
+        let kept = own("CONTAINER_LOGGER_LOGROTATE_STDOUT_OPTIONS", "rotate 4");
+        let expected = Rotation { max_bytes: 5000, keep: 4 };
+        assert_eq!(options.rotation("stdout", &kept), expected);
+        let other = LoggerOptions { prefix: "MINE_".to_owned(), ..options.clone() };
+        assert_eq!(other.rotation("stdout", &size), options.stdout);
+        let size = own("MINE_MAX_STDOUT_SIZE", "1MB");
+        assert_eq!(other.rotation("stdout", &size).max_bytes, 1 << 20);
         assert_eq!(options.rotation("stderr", &size), Rotation::default());
         let bad = own("CONTAINER_LOGGER_MAX_STDOUT_SIZE", "much");
         assert_eq!(options.rotation("stdout", &bad), options.stdout);

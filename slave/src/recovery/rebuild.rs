@@ -82,7 +82,7 @@ fn executor(
             directory: executor.directory.clone(),
             allocation: executor.allocation(state.config.cgroups_enable_cfs),
             executor_info: executor.info.clone(),
-            user: executor.user(&framework.info, state.config.switch_user),
+            user: executor.runs_as(framework, state.config.switch_user),
             is_command_task: executor.generated,
         }));
     }

@@ -12,6 +12,8 @@ use protos::mesos::TaskState;
 use protos::resources::Resources;
 use protos::task_state::is_terminal;
 
+use super::Framework;
+
 /// Completed tasks kept for display.
 const KEEP_TASKS: usize = 200;
 
@@ -73,6 +75,12 @@ pub(crate) struct Executor {
 }
 
 impl Executor {
+    /// The user that it runs as: its command's, else its framework's.
+    pub(crate) fn user<'a>(&'a self, of: &'a Framework) -> &'a str {
+        let own = self.info.command.as_ref().and_then(|command| command.user.as_deref());
+        own.unwrap_or(&of.info.user)
+    }
+
     pub(crate) fn has(&self, task: &TaskId) -> bool {
         self.launched.contains_key(task) || self.is_queued(task)
     }
@@ -93,11 +101,9 @@ impl Executor {
         self.queued.remove(at)
     }
 
-    /// The user that it runs as, its own or its framework's; none keeps the slave's.
-    pub(crate) fn user(&self, framework: &mesos::FrameworkInfo, switch: bool) -> Option<String> {
-        let own = self.info.command.as_ref().and_then(|command| command.user.as_ref());
-        let user = own.unwrap_or(&framework.user);
-        Some(user.clone()).filter(|user| switch && !user.is_empty())
+    /// The user whom the slave becomes for it; none keeps the slave's own.
+    pub(crate) fn runs_as(&self, of: &Framework, switch: bool) -> Option<String> {
+        Some(self.user(of).to_owned()).filter(|user| switch && !user.is_empty())
     }
 
     /// What the executor and its tasks hold, queued ones included.

@@ -10,12 +10,24 @@ use bytes::Bytes;
 use libprocess::{Pid, Time};
 use protos::ids::{ExecutorId, FrameworkId, SlaveId, TaskId};
 use protos::mesos;
+use protos::mesos::slave_info::capability::Type as Capability;
+use protos::resources::Resources;
 
 use crate::effects::{Effect, Effects};
 use crate::{Config, paths};
 
 pub(crate) use executor::{Cause, Executor, ExecutorState, note_status};
 pub(crate) use framework::Framework;
+
+/// What this slave can do, as masters and operators are told: what is listed here is served. Draining
+/// and operations with feedback are not, nor are resource providers.
+pub(crate) const CAPABILITIES: [Capability; 5] = [
+    Capability::MultiRole,
+    Capability::HierarchicalRole,
+    Capability::ReservationRefinement,
+    Capability::ResizeVolume,
+    Capability::TaskResourceLimits,
+];
 
 /// Completed frameworks kept for display.
 const KEEP_FRAMEWORKS: usize = 50;
@@ -56,6 +68,14 @@ impl State {
             frameworks: BTreeMap::new(),
             completed: VecDeque::new(),
         }
+    }
+
+    /// What the host has to offer, with the reservations and volumes that were made of it.
+    pub(crate) fn total(&self) -> Resources {
+        let own = &self.config.resources;
+        let known = Resources::from_wire(&self.checkpointed).unwrap_or_default();
+        // Of another configuration's resources nothing can have been made.
+        own.with_checkpointed(&known.checkpointed()).unwrap_or_else(|| own.clone())
     }
 
     /// The slave's id; empty before its first registration.
@@ -125,6 +145,14 @@ impl State {
                 it.directory.starts_with(path) || run.starts_with(path)
             })
         })
+    }
+
+    /// The executors that a framework had here before it fell idle: it is one framework for those who
+    /// look, not one for each time that it was here.
+    pub(crate) fn past_of(&mut self, id: &FrameworkId) -> VecDeque<Executor> {
+        let at = self.completed.iter().position(|framework| framework.id == *id);
+        let framework = at.and_then(|at| self.completed.remove(at));
+        framework.map(|framework| framework.completed).unwrap_or_default()
     }
 
     /// Drops a framework that has nothing left, and remembers it.

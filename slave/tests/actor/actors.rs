@@ -15,8 +15,8 @@ use protos::mesos::internal::{
     ExecutorRegisteredMessage, ExecutorReregisteredMessage, ExitedExecutorMessage,
     PongSlaveMessage, ReconcileTasksMessage, ReconnectExecutorMessage, RegisterSlaveMessage,
     ReregisterSlaveMessage, RunTaskMessage, ShutdownExecutorMessage, SlaveRegisteredMessage,
-    SlaveReregisteredMessage, StatusUpdateAcknowledgementMessage, StatusUpdateMessage,
-    UnregisterSlaveMessage, UpdateSlaveMessage,
+    SlaveReregisteredMessage, StatusUpdate, StatusUpdateAcknowledgementMessage,
+    StatusUpdateMessage, UnregisterSlaveMessage, UpdateSlaveMessage,
 };
 use protos::mesos::{self, TaskState};
 use protos::resources::Resources;
@@ -27,6 +27,13 @@ use slave::containerizer::{
 };
 
 pub(crate) type Log = Arc<Mutex<Vec<String>>>;
+
+/// What a master was last told, whole.
+#[derive(Default)]
+pub(crate) struct Last {
+    pub(crate) reregistered: Option<ReregisterSlaveMessage>,
+    pub(crate) update: Option<StatusUpdate>,
+}
 
 pub(crate) fn address(last: u8) -> SocketAddrV4 {
     SocketAddrV4::new(Ipv4Addr::new(10, 0, 0, last), 5050)
@@ -104,6 +111,7 @@ impl Containerizer for Fake {
 pub(crate) struct Master {
     pub(crate) log: Log,
     pub(crate) slave: Pid,
+    pub(crate) last: Arc<Mutex<Last>>,
 }
 
 impl Process for Master {
@@ -127,6 +135,7 @@ impl Master {
         let tasks: Vec<_> = m.tasks.iter().map(|task| task.task_id.value.as_str()).collect();
         self.note(format!("reregister {} {tasks:?}", m.slave.id.as_ref().unwrap().value));
         self.slave = cx.from().clone();
+        self.last.lock().unwrap().reregistered = Some(m.clone());
         let asked = status::of(&TaskId::new("ghost"), TaskState::TaskRunning, 0.0).build();
         let reconciliation = ReconcileTasksMessage {
             framework_id: FrameworkId::new("F").wire(),
@@ -145,6 +154,7 @@ impl Master {
         let task = &update.status.task_id.value;
         let reason = update.status.reason.map(|_| update.status.reason().as_str_name());
         self.note(format!("{task} {state} {latest:?} {}", reason.unwrap_or("-")));
+        self.last.lock().unwrap().update = Some(m.update);
     }
     fn exited(&mut self, m: ExitedExecutorMessage, _: &mut Ctx<Self>) {
         self.note(format!("exited {} {}", m.executor_id.value, m.status));

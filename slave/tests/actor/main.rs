@@ -4,6 +4,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests")]
 
 mod actors;
+mod books;
+mod files;
+mod lists;
 mod recovery;
 mod stage;
 

@@ -16,7 +16,7 @@ use protos::mesos::{self, TaskState};
 use protos::resources::Resources;
 use protos::status;
 
-use super::actors::{Executor, Fake, Log, Master, address, pid};
+use super::actors::{Executor, Fake, Last, Log, Master, address, pid};
 
 const LIMIT: Duration = Duration::from_secs(200);
 
@@ -30,6 +30,7 @@ pub(crate) struct Stage {
     pub(crate) fake: Arc<Fake>,
     /// What the master heard.
     pub(crate) told: Log,
+    pub(crate) last: Arc<Mutex<Last>>,
     /// What the executor heard.
     pub(crate) heard: Log,
     pub(crate) exits: Log,
@@ -48,7 +49,8 @@ impl Stage {
         let mut world = World::new(7);
         let (told, heard, exits) = (Log::default(), Log::default(), Log::default());
         let node = world.node(address(1), NodeConfig::default());
-        let master = Master { log: told.clone(), slave: Pid::empty() };
+        let last = Arc::<Mutex<Last>>::default();
+        let master = Master { log: told.clone(), slave: Pid::empty(), last: last.clone() };
         let master = node.spawn("master", master).unwrap();
         let node = world.node(address(3), NodeConfig::default());
         let executor = node.spawn("executor(1)", Executor(heard.clone())).unwrap();
@@ -71,7 +73,8 @@ impl Stage {
             let started = slave::start(node, config, containerizer.clone(), Arc::new(detector));
             *slot.lock().unwrap() = Some(started);
         });
-        let mut stage = Self { world, master, executor, slave, handle, fake, told, heard, exits };
+        let mut stage =
+            Self { world, master, executor, slave, handle, fake, told, last, heard, exits };
         stage.told("register");
         stage.world.settle();
         stage
@@ -106,26 +109,34 @@ impl Stage {
     }
 
     pub(crate) fn run_task(&mut self, task: &str, checkpoint: bool) {
+        self.run(task_info(task), checkpoint);
+    }
+
+    pub(crate) fn run(&mut self, task: mesos::TaskInfo, checkpoint: bool) {
         self.order(RunTaskMessage {
             framework: mesos::FrameworkInfo {
                 id: Some(FrameworkId::new("F").wire()),
+                user: "www".to_owned(),
                 checkpoint: Some(checkpoint),
                 ..Default::default()
             },
             pid: Some("scheduler@10.0.0.9:9".to_owned()),
-            task: mesos::TaskInfo {
-                task_id: TaskId::new(task).wire(),
-                slave_id: SlaveId::new("S0").wire(),
-                resources: "cpus:1;mem:64".parse::<Resources>().unwrap().to_wire(),
-                executor: Some(Box::new(mesos::ExecutorInfo {
-                    executor_id: ExecutorId::new("e").wire(),
-                    command: Some(mesos::CommandInfo::default()),
-                    ..Default::default()
-                })),
-                ..Default::default()
-            },
+            task,
             ..Default::default()
         });
+    }
+
+    /// A task runs to its end, and its executor with it.
+    pub(crate) fn run_to_the_end(&mut self, task: &str) {
+        self.heard.lock().unwrap().clear();
+        self.run_task(task, false);
+        self.register_executor();
+        self.heard(&format!("run {task}"));
+        self.report(task, TaskState::TaskFinished, 1);
+        self.told(&format!("{task} TASK_FINISHED TaskFinished -"));
+        self.acknowledge(task, 1);
+        self.fake.end_all(&Default::default());
+        self.world.settle();
     }
 
     pub(crate) fn register_executor(&mut self) {
@@ -143,11 +154,15 @@ impl Stage {
     }
 
     pub(crate) fn acknowledge(&mut self, task: &str, uuid: u8) {
+        self.acknowledge_with(task, vec![uuid; 16].into());
+    }
+
+    pub(crate) fn acknowledge_with(&mut self, task: &str, uuid: bytes::Bytes) {
         self.order(StatusUpdateAcknowledgementMessage {
             slave_id: SlaveId::new("S0").wire(),
             framework_id: FrameworkId::new("F").wire(),
             task_id: TaskId::new(task).wire(),
-            uuid: vec![uuid; 16].into(),
+            uuid,
         });
     }
 
@@ -169,4 +184,46 @@ impl Stage {
         let response = self.world.http(&self.slave, "GET", "/slave(1)/state");
         serde_json::from_slice(&response.bytes()).unwrap()
     }
+
+    pub(crate) fn status(&mut self, method: &str, path: &str) -> u16 {
+        self.world.http(&self.slave, method, path).status
+    }
+}
+
+/// A task of the executor `e`.
+pub(crate) fn task_info(task: &str) -> mesos::TaskInfo {
+    mesos::TaskInfo {
+        task_id: TaskId::new(task).wire(),
+        slave_id: SlaveId::new("S0").wire(),
+        resources: "cpus:1;mem:64".parse::<Resources>().unwrap().to_wire(),
+        executor: Some(Box::new(mesos::ExecutorInfo {
+            executor_id: ExecutorId::new("e").wire(),
+            command: Some(mesos::CommandInfo::default()),
+            ..Default::default()
+        })),
+        ..Default::default()
+    }
+}
+
+/// A persistent volume of the role `web`, seen as `data`.
+pub(crate) fn volume() -> mesos::Resource {
+    use mesos::resource::disk_info::Persistence;
+    use mesos::resource::{DiskInfo, ReservationInfo, reservation_info};
+    let mut resource = "disk:64".parse::<Resources>().unwrap().to_wire().remove(0);
+    resource.role = None;
+    resource.reservations = vec![ReservationInfo {
+        role: Some("web".to_owned()),
+        r#type: Some(reservation_info::Type::Dynamic.into()),
+        ..Default::default()
+    }];
+    resource.disk = Some(Box::new(DiskInfo {
+        persistence: Some(Persistence { id: "v".to_owned(), principal: None }),
+        volume: Some(mesos::Volume {
+            container_path: "data".to_owned(),
+            mode: mesos::volume::Mode::Rw.into(),
+            ..Default::default()
+        }),
+        ..Default::default()
+    }));
+    resource
 }
