@@ -5,6 +5,7 @@
 
 mod actors;
 mod recovery;
+mod spoilt;
 mod stage;
 
 use std::time::Duration;
