@@ -40,6 +40,17 @@ pub fn decode_one<M: Message + Default>(bytes: &[u8]) -> Result<M, CheckpointErr
 /// # Errors
 /// [`CheckpointError::Malformed`] for a record in the middle.
 pub fn decode_all<M: Message + Default>(bytes: &[u8]) -> Result<(Vec<M>, usize), CheckpointError> {
+    match decode_sound(bytes) {
+        (messages, used, None) => Ok((messages, used)),
+        (.., Some(error)) => Err(error),
+    }
+}
+
+/// The records of a file up to the first that is none, how many bytes of it they take, and what is
+/// wrong with the next; a torn last one is only left out.
+pub fn decode_sound<M: Message + Default>(
+    bytes: &[u8],
+) -> (Vec<M>, usize, Option<CheckpointError>) {
     let (mut messages, mut at) = (Vec::new(), 0);
     while at < bytes.len() {
         match record(bytes, at) {
@@ -48,10 +59,10 @@ pub fn decode_all<M: Message + Default>(bytes: &[u8]) -> Result<(Vec<M>, usize),
                 at = next;
             }
             Err(CheckpointError::Truncated(_)) => break,
-            Err(error) => return Err(error),
+            Err(error) => return (messages, at, Some(error)),
         }
     }
-    Ok((messages, at))
+    (messages, at, None)
 }
 
 fn record<M: Message + Default>(bytes: &[u8], at: usize) -> Result<(M, usize), CheckpointError> {

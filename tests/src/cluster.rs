@@ -17,6 +17,8 @@ use crate::get::{Answer, get};
 const LIMIT: Duration = Duration::from_secs(60);
 /// Between two looks at a condition.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
+/// Between two looks at one that is not to be missed.
+const LOOK_CLOSELY: Duration = Duration::from_millis(1);
 
 /// A program of this project, built beside the test.
 pub fn binary(name: &str) -> PathBuf {
@@ -37,7 +39,19 @@ pub fn free_port() -> u16 {
 ///
 /// # Panics
 /// When it does not hold within a minute.
-pub fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+pub fn wait_for<T>(what: &str, look: impl FnMut() -> Option<T>) -> T {
+    wait(LOOK_AGAIN, what, look)
+}
+
+/// As [`wait_for`], looking all the time.
+///
+/// # Panics
+/// When it does not hold within a minute.
+pub fn wait_closely<T>(what: &str, look: impl FnMut() -> Option<T>) -> T {
+    wait(LOOK_CLOSELY, what, look)
+}
+
+fn wait<T>(pause: Duration, what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     let (sender, receiver) = std::sync::mpsc::channel::<()>();
     let mut waited = Duration::ZERO;
     loop {
@@ -46,8 +60,8 @@ pub fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
         }
         assert!(waited < LIMIT, "waited in vain for {what}");
         // Nobody sends: the time-out is the pause between two looks.
-        let _ = receiver.recv_timeout(LOOK_AGAIN);
-        waited += LOOK_AGAIN;
+        let _ = receiver.recv_timeout(pause);
+        waited += pause;
         let _ = &sender;
     }
 }

@@ -10,7 +10,7 @@
 //! # Map
 //! - [`sim`]: clusters in virtual time
 //! - [`cluster`]: clusters of real processes on free ports; [`get`]: their endpoints; [`go`]: foreign
-//!   programs
+//!   programs; [`recorder`]: a framework that keeps book
 //! - [`dockerd`]: a docker daemon; [`images`]: images, and a registry of them
 //! - [`ha`]: several real masters over a real ZooKeeper, and what befalls them
 
@@ -20,4 +20,5 @@ pub mod get;
 pub mod go;
 pub mod ha;
 pub mod images;
+pub mod recorder;
 pub mod sim;

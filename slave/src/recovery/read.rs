@@ -15,6 +15,8 @@ use crate::{checkpoint, paths};
 
 /// Where the kernel tells of the boot.
 const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
+/// Characters of a malformed text that are told.
+const SHOWN: usize = 64;
 
 /// Reads the newest slave's checkpoints. A fresh working directory is no error, nor is anything that
 /// a crash between two checkpoints leaves: a file that is not there yet, a last record that is torn.
@@ -27,25 +29,7 @@ pub(crate) async fn recover(
     strict: bool,
 ) -> Result<Recovered, String> {
     let mut reader = Reader { disk, strict, errors: Vec::new() };
-    let mut found = Recovered {
-        boot_id: reader.text(Path::new(BOOT_ID)).await.unwrap_or_default(),
-        old_boot_id: reader.text(&paths::boot_id(&work_dir)).await?,
-        ..Recovered::default()
-    };
-    found.resources = reader.resources(&paths::resources(&work_dir)).await?.unwrap_or_default();
-    found.resources_target = reader.resources(&paths::resources_target(&work_dir)).await?;
-    let latest = match reader.disk.canonicalize(&paths::latest_slave(&work_dir)).await {
-        Ok(latest) => latest,
-        Err(error) if error.is_not_found() => return Ok(found),
-        Err(error) => return Err(error.to_string()),
-    };
-    // Without it there is no id, and nothing of that slave is of use.
-    found.info = reader.record(&latest.join("slave.info")).await?;
-    if found.info.is_some() {
-        for directory in reader.directories(&latest.join("frameworks")).await? {
-            found.frameworks.extend(reader.framework(&directory).await?);
-        }
-    }
+    let mut found = reader.slave(&work_dir).await?;
     found.errors = reader.errors;
     Ok(found)
 }
@@ -102,9 +86,23 @@ impl Reader {
         match self.text(path).await? {
             Some(text) if !text.is_empty() => match text.parse() {
                 Ok(value) => Ok(Some(value)),
-                Err(_) => self.objection(format!("{}: '{text}' is malformed", path.display())),
+                Err(_) => self.objection(malformed(path, &text)),
             },
             _ => Ok(None),
+        }
+    }
+
+    /// The directory that a link leads to; none when it leads nowhere.
+    async fn latest(&mut self, link: &Path) -> Result<Option<PathBuf>, String> {
+        let target = match self.disk.canonicalize(link).await {
+            Ok(target) => target,
+            Err(error) if error.is_not_found() => return Ok(None),
+            Err(error) => return self.objection(error),
+        };
+        match self.disk.stat(&target).await {
+            Ok(found) if found.is_dir() => Ok(Some(target)),
+            Ok(_) => self.objection(format!("{}: it leads to no directory", link.display())),
+            Err(error) => self.objection(error),
         }
     }
 
@@ -117,6 +115,41 @@ impl Reader {
             }
             Err(error) if error.is_not_found() => Ok(Vec::new()),
             Err(error) => self.objection(error).map(Option::unwrap_or_default),
+        }
+    }
+
+    async fn slave(&mut self, work_dir: &Path) -> Result<Recovered, String> {
+        let boot_id = self.text(Path::new(BOOT_ID)).await.unwrap_or_default();
+        let boot_id = boot_id.filter(|id| !id.is_empty());
+        let mut found = Recovered {
+            old_boot_id: self.boot_id(&paths::boot_id(work_dir), boot_id.as_deref()).await?,
+            boot_id,
+            resources: self.resources(&paths::resources(work_dir)).await?.unwrap_or_default(),
+            resources_target: self.resources(&paths::resources_target(work_dir)).await?,
+            ..Recovered::default()
+        };
+        let Some(latest) = self.latest(&paths::latest_slave(work_dir)).await? else {
+            return Ok(found);
+        };
+        // Without it there is no id, and nothing of that slave is of use.
+        found.info = self.record(&latest.join("slave.info")).await?;
+        if found.info.is_some() {
+            for directory in self.directories(&latest.join("frameworks")).await? {
+                found.frameworks.extend(self.framework(&directory).await?);
+            }
+        }
+        Ok(found)
+    }
+
+    /// The boot that was written down. What is no boot's id must not pass for that of another boot, in
+    /// which all that runs would be taken for gone.
+    async fn boot_id(&mut self, path: &Path, now: Option<&str>) -> Result<Option<String>, String> {
+        match self.text(path).await? {
+            Some(text) if text.is_empty() => Ok(None),
+            Some(text) if now != Some(&text) && uuid::Uuid::parse_str(&text).is_err() => {
+                self.objection(malformed(path, &text))
+            }
+            text => Ok(text),
         }
     }
 
@@ -140,12 +173,8 @@ impl Reader {
             return Ok(None);
         };
         let marker = self.text(&path.join("executor_generated_for_command_task")).await?;
-        let run = match self.disk.canonicalize(&path.join("runs/latest")).await {
-            Ok(run) => run,
-            // The slave ended before the run had a sandbox.
-            Err(error) if error.is_not_found() => return Ok(None),
-            Err(error) => return self.objection(error),
-        };
+        // The slave may have ended before the run had a sandbox.
+        let Some(run) = self.latest(&path.join("runs/latest")).await? else { return Ok(None) };
         let forked = self.parsed::<u32>(&run.join("pids/forked.pid")).await?;
         let pid = self.parsed::<Pid>(&run.join("pids/libprocess.pid")).await?;
         let mut tasks = Vec::new();
@@ -172,15 +201,13 @@ impl Reader {
         let mut found = FoundTask { task, updates: Vec::new(), acknowledged: Vec::new() };
         let path = path.join("task.updates");
         let Some(bytes) = self.bytes(&path).await? else { return Ok(Some(found)) };
-        let (records, sound) = match checkpoint::decode_all::<StatusUpdateRecord>(&bytes) {
-            Ok(read) => read,
-            Err(error) => {
-                self.objection::<()>(format!("{}: {error}", path.display()))?;
-                return Ok(Some(found));
-            }
-        };
+        let (records, sound, spoilt) = checkpoint::decode_sound::<StatusUpdateRecord>(&bytes);
+        if let Some(error) = spoilt {
+            self.objection::<()>(format!("{}: {error}", path.display()))?;
+        }
         if sound < bytes.len() {
-            // The slave ended amid an append; what follows must not hang on that piece.
+            // The slave ended amid an append, or the file is spoilt from there on; what follows must
+            // not hang on that piece.
             self.disk.truncate(&path, sound as u64).await.map_err(|error| error.to_string())?;
         }
         for record in records {
@@ -191,6 +218,12 @@ impl Reader {
         }
         Ok(Some(found))
     }
+}
+
+/// A text that has not the form it should have, on one line however it looks.
+fn malformed(path: &Path, text: &str) -> String {
+    let shown: String = text.chars().take(SHOWN).collect();
+    format!("{}: '{}' is malformed", path.display(), shown.escape_debug())
 }
 
 fn name(path: &Path) -> String {

@@ -10,6 +10,7 @@ use libprocess::disk::DiskError;
 use libprocess::{Ctx, Process, Routes};
 use protos::ids::{FrameworkId, TaskId};
 use protos::mesos::internal::{StatusUpdate, StatusUpdateRecord, status_update_record};
+use protos::mesos::task_status::Reason;
 
 use super::{Acknowledged, Retry, Stream};
 use crate::checkpoint;
@@ -90,7 +91,10 @@ impl StatusUpdateManager {
         let entry =
             self.streams.entry(key.clone()).or_insert_with(|| Entry::new(Stream::default(), path));
         let uuid = update.uuid.clone().unwrap_or_default();
-        if entry.stream.knows(&uuid) {
+        // A master that asks for a task again before it was told gets one answer.
+        let answered =
+            answers_master(&update) && entry.stream.last().is_some_and(|last| answers_master(last));
+        if answered || entry.stream.knows(&uuid) {
             let _ = sender.send(Ok(()));
             return receiver;
         }
@@ -255,6 +259,11 @@ impl StatusUpdateManager {
         };
         cx.after(wait, move |manager, cx| manager.look(key, cx));
     }
+}
+
+/// True for updates that tell a master that a task which it asked for is not here.
+fn answers_master(update: &StatusUpdate) -> bool {
+    update.status.reason == Some(Reason::Reconciliation.into())
 }
 
 fn key_of(update: &StatusUpdate) -> Key {

@@ -78,6 +78,11 @@ impl Stream {
         self.pending.front()
     }
 
+    /// The newest update that waits.
+    pub fn last(&self) -> Option<&Arc<StatusUpdate>> {
+        self.pending.back()
+    }
+
     /// How many updates wait.
     pub fn len(&self) -> usize {
         self.pending.len()

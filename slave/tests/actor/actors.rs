@@ -1,6 +1,6 @@
 //! Who a slave has to do with.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -112,6 +112,8 @@ pub(crate) struct Master {
     pub(crate) log: Log,
     pub(crate) slave: Pid,
     pub(crate) last: Arc<Mutex<Last>>,
+    /// Names of updates, with their tasks.
+    pub(crate) uuids: Arc<Mutex<BTreeSet<(String, Vec<u8>)>>>,
 }
 
 impl Process for Master {
@@ -152,6 +154,8 @@ impl Master {
         let (update, latest) = (&m.update, m.update.latest_state());
         let state = update.status.state().as_str_name();
         let task = &update.status.task_id.value;
+        let uuid = update.uuid.clone().unwrap_or_default().to_vec();
+        self.uuids.lock().unwrap().insert((task.clone(), uuid));
         let reason = update.status.reason.map(|_| update.status.reason().as_str_name());
         self.note(format!("{task} {state} {latest:?} {}", reason.unwrap_or("-")));
         self.last.lock().unwrap().update = Some(m.update);

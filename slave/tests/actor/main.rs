@@ -8,6 +8,7 @@ mod books;
 mod files;
 mod lists;
 mod recovery;
+mod spoilt;
 mod stage;
 
 use std::time::Duration;

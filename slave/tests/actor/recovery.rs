@@ -5,7 +5,7 @@ use std::time::Duration;
 use libprocess::sim::World;
 use protos::ids::{ExecutorId, FrameworkId, TaskId};
 use protos::mesos::TaskState;
-use protos::mesos::internal::ReregisterExecutorMessage;
+use protos::mesos::internal::{PingSlaveMessage, ReregisterExecutorMessage};
 use protos::status;
 use slave::{ReconfigurationPolicy, Recover};
 
@@ -15,16 +15,21 @@ const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 
 fn running(change: impl Fn(slave::Config) -> slave::Config + 'static) -> Stage {
     let mut stage = Stage::with(false, change);
+    begin(&mut stage);
+    stage
+}
+
+/// The slave runs a task.
+pub(crate) fn begin(stage: &mut Stage) {
     stage.run_task("t", true);
     stage.forked();
     stage.register_executor();
     stage.heard("run t");
     stage.report("t", TaskState::TaskRunning, 1);
     stage.told("t TASK_RUNNING TaskRunning -");
-    stage
 }
 
-fn come_back(stage: &mut Stage, state: Option<TaskState>) {
+pub(crate) fn come_back(stage: &mut Stage, state: Option<TaskState>) {
     stage.heard("reconnect");
     let update = state.map(|state| {
         let update = status::of(&TaskId::new("t"), state, 1.0).uuid([2; 16]);
@@ -68,6 +73,43 @@ fn slave_that_restarts_keeps_its_task_and_sends_what_was_not_acknowledged() {
 }
 
 #[test]
+fn update_that_overtakes_its_executors_return_takes_no_earlier_one_along() {
+    let mut stage = running(|config| config);
+    stage.restart();
+    stage.heard("reconnect");
+    // Its end, before the executor says what it could not tell meanwhile, which is more.
+    stage.report("t", TaskState::TaskFinished, 2);
+    let update = |state, uuid: u8| {
+        let update = status::of(&TaskId::new("t"), state, 1.0).uuid([uuid; 16]);
+        update.update(&FrameworkId::new("F"))
+    };
+    stage.say(ReregisterExecutorMessage {
+        framework_id: FrameworkId::new("F").wire(),
+        executor_id: ExecutorId::new("e").wire(),
+        tasks: Vec::new(),
+        updates: vec![update(TaskState::TaskKilling, 3), update(TaskState::TaskFinished, 2)],
+    });
+    stage.told("reregister S0 [\"t\"]");
+    stage.acknowledge("t", 1);
+    stage.told("t TASK_KILLING TaskFinished -");
+    stage.acknowledge("t", 3);
+    stage.told("t TASK_FINISHED TaskFinished -");
+}
+
+#[test]
+fn task_that_is_asked_for_again_before_its_loss_is_acknowledged_is_lost_once() {
+    let mut stage = Stage::new(false);
+    for _ in 0..3 {
+        stage.told.lock().unwrap().clear();
+        stage.order(PingSlaveMessage { connected: false });
+        stage.told("ghost TASK_LOST TaskLost REASON_RECONCILIATION");
+        stage.world.run_for(Duration::from_secs(1));
+    }
+    let uuids = stage.uuids.lock().unwrap().clone();
+    assert_eq!(uuids.iter().filter(|(task, _)| task == "ghost").count(), 1);
+}
+
+#[test]
 fn executor_that_does_not_come_back_loses_its_task() {
     let mut stage = running(|config| config);
     stage.restart();
@@ -96,13 +138,13 @@ fn executor_whose_container_is_gone_fails_its_task() {
 fn host_that_was_started_anew_has_no_executors() {
     let mut stage = Stage::new(false);
     let slave = stage.slave.clone();
-    stage.world.put_file(&slave, BOOT_ID, b"one\n");
+    stage.world.put_file(&slave, BOOT_ID, b"0c9ad7f6-6b86-4a7c-8f3f-3f1a8b5c2d10\n");
     stage.restart();
     stage.told("reregister S0 []");
     stage.run_task("t", true);
     stage.forked();
     stage.register_executor();
-    stage.world.put_file(&slave, BOOT_ID, b"two\n");
+    stage.world.put_file(&slave, BOOT_ID, b"6a3e1d52-9c44-4f8e-b7a1-5d2c9e8f7a63\n");
     stage.fake.log.lock().unwrap().clear();
     stage.restart();
     stage.told("t TASK_FAILED TaskFailed REASON_EXECUTOR_TERMINATED");

@@ -1,5 +1,6 @@
 //! A slave between them.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -34,6 +35,8 @@ pub(crate) struct Stage {
     /// What the executor heard.
     pub(crate) heard: Log,
     pub(crate) exits: Log,
+    /// Names of updates that the master was told, with their tasks.
+    pub(crate) uuids: Arc<Mutex<BTreeSet<(String, Vec<u8>)>>>,
 }
 
 impl Stage {
@@ -50,7 +53,13 @@ impl Stage {
         let (told, heard, exits) = (Log::default(), Log::default(), Log::default());
         let node = world.node(address(1), NodeConfig::default());
         let last = Arc::<Mutex<Last>>::default();
-        let master = Master { log: told.clone(), slave: Pid::empty(), last: last.clone() };
+        let uuids = Arc::default();
+        let master = Master {
+            log: told.clone(),
+            slave: Pid::empty(),
+            last: last.clone(),
+            uuids: Arc::clone(&uuids),
+        };
         let master = node.spawn("master", master).unwrap();
         let node = world.node(address(3), NodeConfig::default());
         let executor = node.spawn("executor(1)", Executor(heard.clone())).unwrap();
@@ -74,7 +83,7 @@ impl Stage {
             *slot.lock().unwrap() = Some(started);
         });
         let mut stage =
-            Self { world, master, executor, slave, handle, fake, told, last, heard, exits };
+            Self { world, master, executor, slave, handle, fake, told, last, heard, exits, uuids };
         stage.told("register");
         stage.world.settle();
         stage
@@ -178,6 +187,13 @@ impl Stage {
         let path = self.fake.pid_checkpoint.lock().unwrap().clone().unwrap();
         let slave = self.slave.clone();
         assert!(self.world.put_file(&slave, path, b"4242"));
+    }
+
+    /// Removes something from the slave's disk, while it lives.
+    pub(crate) fn remove(&mut self, path: &str) {
+        let (path, slave) = (std::path::PathBuf::from(path), self.handle.lock().unwrap().clone());
+        slave.unwrap().tell(move |_, cx| drop(cx.disk().remove(&path)));
+        self.world.settle();
     }
 
     pub(crate) fn state(&mut self) -> serde_json::Value {

@@ -3,6 +3,8 @@
 //! A batch is written in the order in which it was asked for, and synced once: all files side by side,
 //! then renames in their order, then all directories side by side. Nobody is told before the whole
 //! batch is durable, so that what was asked for first is durable when anything later is.
+//!
+//! An append that fails leaves nothing behind: what is appended next must not hang on a piece of it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
@@ -37,14 +39,34 @@ struct Pending {
     directory: Option<PathBuf>,
 }
 
+/// A file that was written.
+struct Written {
+    file: File,
+    /// What was appended, if that is what was done to it.
+    log: Option<Log>,
+}
+
+/// A file that is appended to.
+struct Log {
+    /// How long it was before the batch.
+    before: u64,
+    /// How long it is.
+    length: u64,
+    /// An append failed: those that were asked for behind it do, too.
+    failed: Option<io::Error>,
+}
+
 /// Changes that are written and not durable yet.
 #[derive(Default)]
 pub(super) struct Batch {
     pending: Vec<Pending>,
     /// Open files, each once however much was appended to it.
-    files: BTreeMap<PathBuf, File>,
+    files: BTreeMap<PathBuf, Written>,
     /// Names that renames will have.
     renamed: BTreeSet<PathBuf>,
+    /// Files that end in a piece of what could not be written, and how much of them is sound. Nothing
+    /// is appended to them before the piece is cut off.
+    torn: BTreeMap<PathBuf, u64>,
     syncers: Syncers,
 }
 
@@ -87,7 +109,7 @@ impl Batch {
                 let target = temporary(path);
                 let mut file = create(&target)?;
                 file.write_all(bytes)?;
-                self.files.insert(target.clone(), file);
+                self.files.insert(target.clone(), Written { file, log: None });
                 pending.file = Some(target.clone());
                 self.rename(target, path, pending);
                 Ok(())
@@ -109,19 +131,50 @@ impl Batch {
     fn append(&mut self, path: &Path, bytes: &[u8], pending: &mut Pending) -> io::Result<()> {
         pending.file = Some(path.to_owned());
         if !self.files.contains_key(path) {
-            let mut options = fs::OpenOptions::new();
-            options.append(true);
-            let file = match options.open(path) {
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                    fs::create_dir_all(parent(path))?;
-                    pending.directory = Some(parent(path).to_owned());
-                    options.create(true).open(path)?
-                }
-                opened => opened?,
-            };
-            self.files.insert(path.to_owned(), file);
+            let written = self.open(path, pending)?;
+            self.files.insert(path.to_owned(), written);
         }
-        self.files.get_mut(path).map_or(Ok(()), |file| file.write_all(bytes))
+        let Some(Written { file, log: Some(log) }) = self.files.get_mut(path) else {
+            return Ok(());
+        };
+        if let Some(error) = &log.failed {
+            return Err(copy(error));
+        }
+        let written = file.write_all(bytes);
+        match &written {
+            Ok(()) => log.length += bytes.len() as u64,
+            Err(error) => {
+                log.failed = Some(copy(error));
+                if cut(file, log.length).is_err() {
+                    self.torn.insert(path.to_owned(), log.length);
+                }
+            }
+        }
+        written
+    }
+
+    /// Opens a file that is appended to.
+    fn open(&mut self, path: &Path, pending: &mut Pending) -> io::Result<Written> {
+        let mut options = fs::OpenOptions::new();
+        options.append(true);
+        let file = match options.open(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                fs::create_dir_all(parent(path))?;
+                pending.directory = Some(parent(path).to_owned());
+                self.torn.remove(path);
+                options.create(true).open(path)?
+            }
+            opened => opened?,
+        };
+        if let Some(sound) = self.torn.get(path) {
+            cut(&file, *sound).map_err(|error| {
+                let why = format!("it ends in a piece that cannot be cut off: {error}");
+                io::Error::new(error.kind(), why)
+            })?;
+            self.torn.remove(path);
+        }
+        let length = file.metadata()?.len();
+        Ok(Written { file, log: Some(Log { before: length, length, failed: None }) })
     }
 
     fn rename(&mut self, from: PathBuf, to: &Path, pending: &mut Pending) {
@@ -134,9 +187,17 @@ impl Batch {
     pub(super) fn commit(&mut self) {
         let mut pending = std::mem::take(&mut self.pending);
         self.renamed.clear();
-        let files: Vec<(PathBuf, File)> = std::mem::take(&mut self.files).into_iter().collect();
+        let files: Vec<(PathBuf, Written)> = std::mem::take(&mut self.files).into_iter().collect();
         let files = Arc::new(files);
-        let failed = self.syncers.sync(&files, |(_, file)| file.sync_data());
+        let failed = self.syncers.sync(&files, |(_, written)| written.file.sync_data());
+        for (path, Written { file, log }) in failed.iter().map(|(at, _)| &files[*at]) {
+            // All that was appended to it is told to have failed.
+            if let Some(log) = log
+                && cut(file, log.before).is_err()
+            {
+                self.torn.insert(path.clone(), log.before);
+            }
+        }
         let failed: BTreeMap<&PathBuf, &io::Error> =
             failed.iter().map(|(at, error)| (&files[*at].0, error)).collect();
         for one in &mut pending {
@@ -146,6 +207,9 @@ impl Batch {
             }
             if let (Ok(()), Some((from, to))) = (&one.result, &one.rename) {
                 one.result = fs::rename(from, to);
+                if one.result.is_ok() {
+                    self.torn.remove(to);
+                }
             }
         }
         let wanted = pending.iter().filter(|one| one.result.is_ok());
@@ -162,6 +226,11 @@ impl Batch {
             let _ = one.reply.send(result);
         }
     }
+}
+
+/// Cuts off what is behind the first `length` bytes of a file.
+fn cut(file: &File, length: u64) -> io::Result<()> {
+    if file.metadata()?.len() > length { file.set_len(length) } else { Ok(()) }
 }
 
 fn create(path: &Path) -> io::Result<File> {

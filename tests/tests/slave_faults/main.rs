@@ -3,15 +3,19 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests")]
 
+mod crashes;
+mod hiding;
+mod spoilt;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output};
 
 use cluster_tests::cluster::{Cluster, Daemon, binary, free_port, text, wait_for};
-use serde_json::{Value, json};
+use serde_json::json;
 
 /// A child that does not outlive the test.
-struct Running(Child);
+pub(crate) struct Running(pub(crate) Child);
 
 impl Drop for Running {
     fn drop(&mut self) {
@@ -43,7 +47,7 @@ impl Drop for SmallDisk {
     }
 }
 
-fn run(program: &str, args: &[&str]) {
+pub(crate) fn run(program: &str, args: &[&str]) {
     let output = Command::new(program).args(args).output().unwrap();
     assert!(output.status.success(), "{program} {args:?}: {}", text(&output).1);
 }
@@ -53,7 +57,7 @@ fn signal(daemon: &Daemon, name: &str) {
 }
 
 /// Runs a slave that is to end by itself.
-fn slave(cluster: &Cluster, more: &[&str]) -> Output {
+pub(crate) fn slave(cluster: &Cluster, more: &[&str]) -> Output {
     let work_dir = format!("--work_dir={}", cluster.slave_dir(0).display());
     Command::new(binary("mesos-slave"))
         .args(["--ip=127.0.0.1", &work_dir, &format!("--master={}", cluster.master.address)])
@@ -64,7 +68,7 @@ fn slave(cluster: &Cluster, more: &[&str]) -> Output {
 }
 
 /// The one line on standard error that says why the slave ended.
-fn reason(output: &Output) -> String {
+pub(crate) fn reason(output: &Output) -> String {
     let err = text(output).1;
     let lines = err.lines().filter(|line| line.starts_with("mesos-slave: "));
     let lines: Vec<&str> = lines.collect();
@@ -73,7 +77,7 @@ fn reason(output: &Output) -> String {
 }
 
 /// The checkpoint of that name, wherever it lies.
-fn find(directory: &Path, name: &str) -> Option<PathBuf> {
+pub(crate) fn find(directory: &Path, name: &str) -> Option<PathBuf> {
     for entry in fs::read_dir(directory).ok()?.flatten() {
         let path = entry.path();
         if path.ends_with(name) {
@@ -89,7 +93,7 @@ fn find(directory: &Path, name: &str) -> Option<PathBuf> {
 }
 
 /// A cluster with a task that goes on until the file `go` is there; its slave is killed.
-fn with_task_and_no_slave(name: &str) -> (Cluster, Running, PathBuf) {
+pub(crate) fn with_task_and_no_slave(name: &str) -> (Cluster, Running, PathBuf) {
     let mut cluster = Cluster::start(&[], 1, &[]);
     let go = cluster.directory().join("go");
     let command = format!("--command=while ! test -e {}; do sleep 0.05; done", go.display());
@@ -156,28 +160,6 @@ fn slave_on_a_full_disk_ends_and_comes_back_to_its_task_when_there_is_room() {
     fs::write(go, "").unwrap();
     let (out, err) = text(&execute.wait_with_output().unwrap());
     assert!(out.contains("TASK_FINISHED"), "{out}\n{err}");
-}
-
-#[test]
-fn checkpoint_that_is_spoilt_ends_a_strict_slave_and_another_goes_on_without_it() {
-    for spoil in [&b"\xff\xff\xff\x7fnonsense"[..], &b"\x10\x00\x00\x00cut"[..]] {
-        let (mut cluster, _execute, _) = with_task_and_no_slave("spoilt");
-        cluster.slaves.clear();
-        let meta = cluster.slave_dir(0).join("meta");
-        let info = find(&meta, "executor.info").unwrap();
-        fs::write(&info, spoil).unwrap();
-        let output = slave(&cluster, &[]);
-        assert!(!output.status.success());
-        let told = reason(&output);
-        assert!(told.contains("recovery failed") && told.contains("executor.info"), "{told}");
-        let lenient = cluster.slave(0, free_port(), &["--no-strict"]);
-        wait_for("the slave to register", || {
-            let metrics = lenient.json("/metrics/snapshot");
-            (metrics["slave/registered"] == 1.0 && metrics["slave/recovery_errors"] == 1.0)
-                .then_some(())
-        });
-        assert!(lenient.log().contains("executor.info"), "{}", lenient.log());
-    }
 }
 
 #[test]
@@ -288,52 +270,4 @@ fn executor_that_is_missing_fails_its_task_in_one_line() {
     let said = fs::read_to_string(said).unwrap();
     assert_eq!(said.lines().count(), 1, "{said}");
     assert!(said.contains("cannot execute '/none/such'"), "{said}");
-}
-
-/// What is written while a task is launched, each of which the slave is killed at.
-const WRITTEN: [&str; 6] = [
-    "executor.info",
-    "executor_generated_for_command_task",
-    "task.info",
-    "forked.pid",
-    "libprocess.pid",
-    "task.updates",
-];
-
-#[test]
-fn slave_killed_at_each_checkpoint_loses_no_task_and_invents_no_update() {
-    let mut cluster = Cluster::start(&["--allocation_interval=50ms"], 1, &[]);
-    let (go, meta) = (cluster.directory().join("go"), cluster.slave_dir(0).join("meta"));
-    let mut executes = Vec::new();
-    for (number, file) in WRITTEN.into_iter().enumerate() {
-        let command = format!("--command=while ! test -e {}; do sleep 0.05; done", go.display());
-        let name = format!("--name=t{number}");
-        let flags = [name.as_str(), &command, "--checkpoint", "--resources=cpus:0.1;mem:16"];
-        executes.push(cluster.spawn_execute(&flags));
-        wait_for(&format!("{file} to be written"), || {
-            find(&find(&meta, &format!("executors/t{number}"))?, file)
-        });
-        cluster.slaves[0].kill();
-        cluster.slaves.clear();
-        let restarted = cluster.slave(0, free_port(), &[]);
-        cluster.slaves.push(restarted);
-        cluster.wait_for_slaves(1);
-    }
-    fs::write(&go, "").unwrap();
-    let mut finished = 0;
-    for execute in executes {
-        let output = execute.wait_with_output().unwrap();
-        let (out, err) = text(&output);
-        let ends = ["TASK_FINISHED", "TASK_FAILED", "TASK_LOST", "TASK_KILLED", "TASK_GONE"];
-        let ended: usize = ends.iter().map(|state| out.matches(state).count()).sum();
-        // Each is told its end, and once.
-        assert_eq!(ended, 1, "{out}\n{err}");
-        finished += usize::from(out.contains("TASK_FINISHED"));
-    }
-    // Only what had not been started when its slave went may have been lost.
-    assert!(finished >= 2, "{finished}");
-    wait_for("the slave's books to be closed", || {
-        let state: Value = cluster.slaves[0].json("/state");
-        state["frameworks"].as_array().is_some_and(Vec::is_empty).then_some(())
-    });
 }
