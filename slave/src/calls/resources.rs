@@ -166,6 +166,20 @@ mod tests {
     }
 
     #[test]
+    fn volume_that_is_resized_keeps_what_it_holds() {
+        let mut state = state();
+        checkpoint(&mut state, &[disk("web", Some("v"))], &mut Effects::default());
+        let mut grown = disk("web", Some("v"));
+        grown.scalar = Some(mesos::value::Scalar { value: 128.0 });
+        let mut fx = Effects::default();
+        checkpoint(&mut state, &[grown], &mut fx);
+        let [resized] = changes(&fx)[..] else { panic!("{fx:?}") };
+        assert!(resized.make.is_empty() && resized.remove.is_empty(), "{resized:?}");
+        assert_eq!(state.total().volumes().disk(), 128.0);
+        assert_eq!(state.total().disk(), 1024.0);
+    }
+
+    #[test]
     fn tasks_with_volumes_that_are_not_known_are_told_apart() {
         let mut state = state();
         let task = mesos::TaskInfo {
