@@ -199,23 +199,22 @@ impl Slave {
         });
     }
 
+    /// What it could not tell meanwhile comes with this, and what it tells next right behind it: so it
+    /// is handled at once. What isolators say of its container was asked for during recovery.
     pub(super) fn reregister_executor(&mut self, m: ReregisterExecutorMessage, cx: &mut Ctx<Self>) {
         if !self.knows_executors(cx) {
             return;
         }
-        let ids = (FrameworkId::from(&m.framework_id), ExecutorId::from(&m.executor_id));
-        self.with_status(ids, cx, move |slave, from, cx| {
-            let now = cx.now();
-            let mut uuids = slave.uuids(&m.framework_id, &m.executor_id, cx);
-            slave.decide(cx, |state, fx| {
-                let uuid = || uuids.pop().unwrap_or_default();
-                reregister::reregister(state, from, m, now, uuid, fx);
-            });
+        let (from, now) = (cx.from().clone(), cx.now());
+        let mut uuids = self.uuids(&m.framework_id, &m.executor_id, cx);
+        self.decide(cx, |state, fx| {
+            let uuid = || uuids.pop().unwrap_or_default();
+            reregister::reregister(state, &from, m, now, uuid, fx);
         });
     }
 
-    /// Goes on with who just spoke once it is known what isolators say of its container: it has tasks
-    /// to tell of only then, and their updates are told with that.
+    /// Goes on with who spoke for the first time once it is known what isolators say of its container: it
+    /// has tasks to tell of only then, and their updates are told with that.
     fn with_status(
         &mut self,
         (framework, executor): (FrameworkId, ExecutorId),

@@ -1,6 +1,7 @@
 //! The start of a slave: what an earlier run left is taken over before a master is looked for.
 
 use futures::FutureExt;
+use futures::future::join_all;
 use libprocess::Ctx;
 
 use super::Slave;
@@ -80,7 +81,9 @@ impl Slave {
             if let Err(error) = recovered {
                 return slave.exit(1, format!("recovery failed: {error}"), cx);
             }
+            let mut statuses = Vec::new();
             for (framework, executor, container) in executors {
+                statuses.push(slave.containerizer.status(&container));
                 let over = slave.containerizer.wait(&container);
                 let mut end = End::of(framework, executor, container);
                 cx.defer(over, move |slave, ended, cx| {
@@ -88,7 +91,14 @@ impl Slave {
                     slave.terminated(end, cx);
                 });
             }
-            slave.reconnect(cx);
+            // What executors tell when they are back is told with that.
+            cx.defer(join_all(statuses), |slave, statuses, cx| {
+                statuses
+                    .into_iter()
+                    .flatten()
+                    .for_each(|status| slave.state.note_container(status));
+                slave.reconnect(cx);
+            });
         });
     }
 

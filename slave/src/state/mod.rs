@@ -8,7 +8,7 @@ use std::path::Path;
 
 use bytes::Bytes;
 use libprocess::{Pid, Time};
-use protos::ids::{ExecutorId, FrameworkId, SlaveId, TaskId};
+use protos::ids::{ContainerId, ExecutorId, FrameworkId, SlaveId, TaskId};
 use protos::mesos;
 use protos::mesos::slave_info::capability::Type as Capability;
 use protos::resources::Resources;
@@ -97,6 +97,15 @@ impl State {
         executor: &ExecutorId,
     ) -> Option<&Executor> {
         self.frameworks.get(framework)?.executors.get(executor)
+    }
+
+    /// Notes what isolators say of a container with its executor.
+    pub(crate) fn note_container(&mut self, status: mesos::ContainerStatus) {
+        let Some(id) = status.container_id.as_ref().map(ContainerId::from) else { return };
+        let executors = self.frameworks.values_mut().flat_map(|it| it.executors.values_mut());
+        for executor in executors.filter(|executor| executor.container == id) {
+            executor.container_status = status.clone();
+        }
     }
 
     /// The executor that has the task, in whatever state.
