@@ -52,6 +52,10 @@ pub(crate) fn from_executor(
         invalid(fx, "an executor must not stage tasks");
         return shut_down_executor(state, &id, &executor_id, fx);
     }
+    if executor.state == ExecutorState::Registering {
+        // It has yet to come back, and says then what it could not tell meanwhile: this, and what was before.
+        return fx.refuse(format!("update of task {task_id}: its executor has yet to come back"));
+    }
     let executor_id = executor.id.clone();
     let stale = match executor.launched.get(&task_id) {
         Some(task) => is_terminal(task.state()),
