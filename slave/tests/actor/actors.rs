@@ -28,6 +28,9 @@ use slave::containerizer::{
 
 pub(crate) type Log = Arc<Mutex<Vec<String>>>;
 
+/// Updates that came, each as its task and its uuid.
+pub(crate) type Uuids = Arc<Mutex<BTreeSet<(String, Vec<u8>)>>>;
+
 /// What a master was last told, whole.
 #[derive(Default)]
 pub(crate) struct Last {
@@ -113,7 +116,7 @@ pub(crate) struct Master {
     pub(crate) slave: Pid,
     pub(crate) last: Arc<Mutex<Last>>,
     /// Names of updates, with their tasks.
-    pub(crate) uuids: Arc<Mutex<BTreeSet<(String, Vec<u8>)>>>,
+    pub(crate) uuids: Uuids,
 }
 
 impl Process for Master {

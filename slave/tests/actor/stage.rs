@@ -1,6 +1,5 @@
 //! A slave between them.
 
-use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -17,7 +16,7 @@ use protos::mesos::{self, TaskState};
 use protos::resources::Resources;
 use protos::status;
 
-use super::actors::{Executor, Fake, Last, Log, Master, address, pid};
+use super::actors::{Executor, Fake, Last, Log, Master, Uuids, address, pid};
 
 const LIMIT: Duration = Duration::from_secs(200);
 
@@ -36,7 +35,7 @@ pub(crate) struct Stage {
     pub(crate) heard: Log,
     pub(crate) exits: Log,
     /// Names of updates that the master was told, with their tasks.
-    pub(crate) uuids: Arc<Mutex<BTreeSet<(String, Vec<u8>)>>>,
+    pub(crate) uuids: Uuids,
 }
 
 impl Stage {
