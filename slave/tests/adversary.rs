@@ -101,7 +101,8 @@ fn user_sees_and_touches_nobody_elses_container() {
         let other = host.id();
         let victim = host.config(&other, "echo secret > kept; exec sleep 1000", None);
         let sandbox = victim.directory.clone();
-        fs::set_permissions(&sandbox, fs::Permissions::from_mode(0o700)).unwrap();
+        // As slaves make them.
+        fs::set_permissions(&sandbox, fs::Permissions::from_mode(0o750)).unwrap();
         host.containerizer.launch(&other, victim).await.unwrap();
         host.until("the victim to write", || sandbox.join("kept").exists()).await;
         let pid = host.containerizer.status(&other).await.unwrap().executor_pid.unwrap();

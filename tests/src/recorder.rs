@@ -118,7 +118,8 @@ impl Recorder {
         self.shared.told.lock().unwrap().values().map(Vec::len).sum()
     }
 
-    /// The states that were told of a task, in the order of their first telling.
+    /// The states that were told of a task, in the order of their first telling. A master may tell the
+    /// last one once more, under no name.
     ///
     /// # Panics
     /// When a state was told under two names, or again after a later one.
@@ -126,13 +127,13 @@ impl Recorder {
         let told = self.told(task);
         let mut steps: Vec<&Told> = Vec::new();
         for one in &told {
-            match steps.last() {
-                Some(last) if (last.state, &last.uuid) == (one.state, &one.uuid) => {}
-                _ => {
-                    let again = steps.iter().any(|it| it.state == one.state || it.uuid == one.uuid);
-                    assert!(!again, "{task}: {told:?}");
-                    steps.push(one);
-                }
+            let again = steps.last().is_some_and(|last| {
+                last.state == one.state && (last.uuid == one.uuid || one.uuid.is_empty())
+            });
+            if !again {
+                let is_odd = steps.iter().any(|it| it.state == one.state || it.uuid == one.uuid);
+                assert!(!is_odd, "{task}: {told:?}");
+                steps.push(one);
             }
         }
         steps.iter().map(|step| step.state).collect()
@@ -149,8 +150,9 @@ impl Recorder {
     pub fn end(&self, task: &str) -> (&'static str, &'static str) {
         let live = ["TASK_STAGING", "TASK_STARTING", "TASK_RUNNING", "TASK_KILLING"];
         wait_for(&format!("{task} to end"), || {
-            let last = self.told(task).pop().filter(|told| !live.contains(&told.state))?;
-            Some((last.state, last.reason))
+            let told = self.told(task);
+            let end = told.iter().find(|told| !live.contains(&told.state))?;
+            Some((end.state, end.reason))
         })
     }
 }

@@ -9,6 +9,7 @@ use std::process::{Command, Stdio};
 
 use cluster_tests::cluster::{Cluster, binary, free_port, text, wait_for};
 use cluster_tests::go::go_build;
+use cluster_tests::recorder::{Recorder, command};
 use serde_json::Value;
 
 const PROGRAMS: [&str; 4] =
@@ -97,4 +98,44 @@ fn tasks_of_a_foreign_framework_keep_their_processes_over_an_upgrade_of_their_sl
     let seen: Value = serde_json::from_str(out.trim()).unwrap();
     assert_eq!((seen["running"].as_u64(), seen["finished"].as_u64()), (Some(4), Some(4)), "{seen}");
     assert_eq!(seen["pongs"], 1);
+}
+
+#[test]
+fn update_that_was_not_acknowledged_before_an_upgrade_is_told_again_behind_it() {
+    let mut cluster = Cluster::start(&["--allocation_interval=100ms"], 0, &[]);
+    let (programs, go) = (cluster.directory().join("programs"), cluster.directory().join("go"));
+    install(&programs);
+    let port = free_port();
+    let launcher_dir = format!("--launcher_dir={}", programs.display());
+    let flags = [launcher_dir.as_str(), "--resources=cpus:4;mem:1024"];
+    let start = |cluster: &Cluster| {
+        let slave = cluster.slave_of(&programs.join("mesos-slave"), 0, port, &flags);
+        cluster.wait_for_slaves(1);
+        slave
+    };
+    let slave = start(&cluster);
+    cluster.slaves.push(slave);
+    let recorder = Recorder::start(cluster.master.address);
+    recorder.withhold(true);
+    let line = format!("while ! test -e {}; do sleep 0.05; done", go.display());
+    recorder.run(command("t", &line));
+    // It runs, which is not told before what is under way is acknowledged.
+    cluster.wait_for_task("t", "TASK_RUNNING");
+    let before = recorder.told("t");
+    assert!(before.iter().all(|told| told.state == "TASK_STARTING"), "{before:?}");
+    let pid = cluster.slaves[0].id().to_string();
+    assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+    assert_eq!(cluster.slaves[0].ended(), Some(0));
+    cluster.slaves.clear();
+    install(&programs);
+    let told = recorder.told("t").len();
+    let slave = start(&cluster);
+    cluster.slaves.push(slave);
+    wait_for("the update to be told again", || (recorder.told("t").len() > told).then_some(()));
+    assert_eq!(recorder.states("t"), ["TASK_STARTING"]);
+    recorder.withhold(false);
+    recorder.wait_for("t", "TASK_RUNNING");
+    fs::write(go, "").unwrap();
+    assert_eq!(recorder.end("t"), ("TASK_FINISHED", "-"));
+    assert_eq!(recorder.states("t"), ["TASK_STARTING", "TASK_RUNNING", "TASK_FINISHED"]);
 }

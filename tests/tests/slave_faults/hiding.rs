@@ -40,6 +40,9 @@ fn with_users(flags: &[&str]) -> Cluster {
     cluster
 }
 
+/// One that has forgotten where it came from besides, which only a cgroup or its executor knows.
+const FORGET: &str = "(setsid env -i sleep MARK &) ; ";
+
 fn goes_whole(launcher: &str) {
     let runtime = tempfile::tempdir().unwrap();
     let root = format!("--cgroups_root=hiding-{}", free_port());
@@ -52,9 +55,12 @@ fn goes_whole(launcher: &str) {
             let task = format!("{user}-{killed}");
             // A time that nobody else sleeps.
             let mark = format!("97{}.{number}{}", std::process::id(), u8::from(killed));
-            recorder.run(as_user(command(&task, &HIDE.replace("MARK", &mark)), user));
+            let forgets = killed || launcher.ends_with("linux");
+            let line = format!("{}{HIDE}", if forgets { FORGET } else { "" });
+            recorder.run(as_user(command(&task, &line.replace("MARK", &mark)), user));
             recorder.wait_for(&task, "TASK_RUNNING");
-            wait_for("it to hide", || (running(&format!("sleep\0{mark}")) == 4).then_some(()));
+            let all = 4 + usize::from(forgets);
+            wait_for("it to hide", || (running(&format!("sleep\0{mark}")) == all).then_some(()));
             let end = if killed {
                 recorder.kill(&task, Duration::from_millis(500));
                 ("TASK_KILLED", "-")
@@ -90,10 +96,10 @@ const WRITE: &str = "find PLACES 2>/dev/null | while read -r it; do \
     rm -f $it 2>/dev/null; test -e $it || echo removed $it; fi; \
     chmod o+w $it 2>/dev/null && echo changed $it; \
     mv $it $it.moved 2>/dev/null && echo moved $it; \
-    done; true";
+    done; ls VICTIM/ 2>/dev/null; cat VICTIM/kept 2>/dev/null; true";
 
 #[test]
-fn user_writes_nowhere_but_in_its_sandbox_under_filesystem_linux() {
+fn user_writes_nowhere_but_in_its_sandbox_and_sees_no_others_under_filesystem_linux() {
     let runtime = tempfile::tempdir().unwrap();
     fs::set_permissions(runtime.path(), fs::Permissions::from_mode(0o755)).unwrap();
     let root = format!("--cgroups_root=writing-{}", free_port());
@@ -111,9 +117,10 @@ fn user_writes_nowhere_but_in_its_sandbox_under_filesystem_linux() {
     recorder.wait_for("victim", "TASK_RUNNING");
     let sandbox = find(&work_dir.join("slaves"), "executors/victim").unwrap().join("runs/latest");
     wait_for("the victim to write", || sandbox.join("kept").exists().then_some(()));
+    let script = WRITE.replace("VICTIM", &sandbox.display().to_string());
     let places =
         format!("{} {} /etc/hostname", cluster.directory().display(), runtime.path().display());
-    recorder.run(as_user(command("attacker", &WRITE.replace("PLACES", &places)), "nobody"));
+    recorder.run(as_user(command("attacker", &script.replace("PLACES", &places)), "nobody"));
     assert_eq!(recorder.end("attacker"), ("TASK_FINISHED", "-"));
     let own = find(&work_dir.join("slaves"), "executors/attacker").unwrap().join("runs/latest");
     assert_eq!(fs::read_to_string(own.join("stdout")).unwrap(), "");
