@@ -61,6 +61,23 @@ fn what_no_isolator_serves_is_refused_by_its_name() {
     assert!(!finished && said.contains("cgroups/mem"), "{said}");
 }
 
+#[test]
+fn task_that_asks_for_nothing_gets_what_the_operator_says() {
+    let volume = json!([{"container_path": "data", "host_path": "/data", "mode": "RO"}]);
+    let usual = json!({"type": PLAIN, "volumes": volume});
+    let isolation = "--isolation=posix/cpu,posix/mem";
+    let cluster =
+        Cluster::start(&[], 1, &[isolation, &format!("--default_container_info={usual}")]);
+    // Nobody serves what it gets: it is asked for all the same.
+    let mut plain = task("plain", "true", &json!([]), &Value::Null);
+    plain.as_object_mut().unwrap().shift_remove("container");
+    let (finished, said) = run(&cluster, &plain);
+    assert!(!finished && said.contains("volume/host_path"), "{said}");
+    let own = json!({"type": PLAIN});
+    let (finished, said) = run(&cluster, &task("own", "true", &json!([]), &own));
+    assert!(finished, "{said}");
+}
+
 fn ip(args: &[&str]) {
     let output = Command::new("ip").args(args).output().unwrap();
     assert!(output.status.success(), "ip {args:?}: {}", String::from_utf8_lossy(&output.stderr));
